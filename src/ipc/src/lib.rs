@@ -1,1 +1,23 @@
-//!
+//! Enters: asks of the doors and of the operator's command, as frames on a Unix stream socket.
+//! Leaves: answers, one for each ask, matched by request id.
+//! Never: logic. What an ask means, and who may ask it, is the vault's to say.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod answers;
+mod asks;
+#[cfg(feature = "door")]
+mod door;
+mod frame;
+mod types;
+
+pub use answers::*;
+pub use asks::*;
+#[cfg(feature = "door")]
+pub use door::{Lane, LaneLost};
+pub use frame::{Error, Framed, MAX_FRAME, ask_once, decode, encode, read_frame, write_frame};
+pub use types::*;
+
+/// The environment variable that names the lane which a door connects to.
+pub const LANE_VARIABLE: &str = "SIGNING_AGENT_LANE";
+/// Where systemd's socket units put the lanes: `api.sock`, `courier.sock` and `admin.sock` in this directory.
+pub const SYSTEM_LANES: &str = "/run/signing-agent";

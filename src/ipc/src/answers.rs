@@ -1,0 +1,161 @@
+//! What the vault answers.
+
+use crate::asks::{FeedState, Verb};
+use crate::types::Secret;
+use serde::{Deserialize, Serialize};
+
+/// The longest body of the backend's that an errand brings home, octets.
+pub const MAX_REPLY: usize = 1 << 20;
+/// The longest text message of the feed that is taken, octets.
+pub const MAX_FEED_MESSAGE: usize = 64 << 10;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    Registered { agent_id: String },
+    /// `None` before registration.
+    Client { agent_id: Option<String> },
+    Decided { verb: Verb },
+    Feed(FeedPage),
+    Health(Health),
+    Errand(Errand),
+    Retire,
+    Noted,
+    FeedTicket { url: String, pass: String },
+    Status(Box<Status>),
+    Initialised(InitReport),
+    Refused(Refusal),
+}
+
+/// A piece of the feed's raw relay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeedPage {
+    /// Text messages as they came, oldest first.
+    pub messages: Vec<String>,
+    /// The sequence number to ask on from.
+    pub next: u64,
+    /// How many messages were dropped because the asker was too slow.
+    pub skipped: u64,
+}
+
+/// What the vault wants done outside: one HTTP request to the custody backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Errand {
+    pub id: u64,
+    pub method: Method,
+    /// What follows `{base}/{resource}/` (protocol.md §1), such as `init` or `action/w1`.
+    pub tail: String,
+    pub headers: Vec<(String, Secret)>,
+    pub body: Vec<u8>,
+    pub timeout_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+/// What the health endpoints of the HTTP API tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// The vault's token is open and its keys are there.
+    pub ready: bool,
+    pub registered: bool,
+    pub feed: FeedState,
+    /// The backend's feed URL; empty before registration.
+    pub remote_feed_url: String,
+}
+
+/// What `signing-agent status` tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    /// `None` where the vault can work; else what stands in the way and what to do.
+    pub trouble: Option<String>,
+    pub token: String,
+    pub agent: Option<AgentStatus>,
+    /// SHA-256 fingerprints, hex, of the public keys' octets, by name.
+    pub fingerprints: Vec<(String, String)>,
+    pub recipients: Vec<String>,
+    pub feed: FeedState,
+    /// The policy's source and SHA-256 (hex).
+    pub policy: String,
+    /// Numbers of actions by state.
+    pub actions: Vec<(String, u64)>,
+    pub doors: Vec<(String, bool)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    pub agent_id: String,
+    pub name: String,
+    /// Unix seconds.
+    pub registered_at: u64,
+}
+
+/// What `signing-agent init` did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InitReport {
+    /// What was made now; empty where all was there.
+    pub made: Vec<String>,
+    /// What was there already.
+    pub kept: Vec<String>,
+    /// Public key fingerprints, as in [`Status`].
+    pub fingerprints: Vec<(String, String)>,
+    /// The token's age recipient, `age1tag1…`.
+    pub recipient: String,
+    pub warnings: Vec<String>,
+}
+
+/// Why an ask was not granted: a small, stable code. Causes go to the vault's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The vault cannot work; bounded words for the operator.
+    NotReady(String),
+    AlreadyRegistered,
+    NotRegistered,
+    /// A registration is under way.
+    RegistrationBusy,
+    PrivateKey(KeyFault),
+    /// The backend knows no such action.
+    UnknownAction,
+    /// The backend's action has no messages.
+    NoMessages,
+    /// Policy denies it, and nobody may release it; bounded words.
+    Denied(String),
+    /// The action came to another end, or is on its way to one.
+    Contradiction(ActionEnd),
+    /// The backend answered with this status and these bounded words.
+    Backend { status: u16, words: String },
+    /// The backend could not be reached; bounded words.
+    Unreachable(String),
+    Timeout,
+    /// The backend's answer is not what the protocol says; bounded words.
+    Malformed(String),
+    /// Too much at once.
+    Busy,
+    /// The operator's `init` failed; words for the operator.
+    Init(String),
+    Internal,
+}
+
+/// What is wrong with a registration's private key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyFault {
+    NotBase64,
+    NotPem,
+    NotRsa,
+}
+
+/// How an action ended, or will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ActionEnd {
+    Approved,
+    Rejected,
+    Expired,
+    Failed,
+    /// The backend was asked again after a lost answer, and would not say.
+    Unknown,
+}

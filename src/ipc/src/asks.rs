@@ -1,0 +1,88 @@
+//! What may be asked of the vault.
+
+use crate::types::{ActionId, Registration};
+use serde::{Deserialize, Serialize};
+
+/// An ask. Which lane may ask which is the table in the vault's gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ask {
+    // ---- the api's lane
+    /// Register this agent with the custody backend. → `Registered`
+    Register(Registration),
+    /// Who is this agent? → `Client`
+    Client,
+    /// Approve or reject an action on the partner app's word. → `Decided`, once the backend has accepted it
+    Decide { action: ActionId, verb: Verb },
+    /// The raw feed after this sequence number, 0 for what comes from now on. Held open until there is some. → `Feed`
+    FeedAfter { sequence: u64 },
+    /// → `Health`
+    Health,
+
+    // ---- the courier's lane
+    /// Held open until the vault wants something done outside. → `Errand`, or `Retire`: end yourself
+    NextErrand,
+    /// What became of an errand. → `Noted`
+    ErrandDone { errand: u64, outcome: Outcome },
+    /// Where to open the feed, and one pass for it. Held open until the agent is registered. → `FeedTicket`
+    FeedTicket,
+    /// → `Noted`
+    FeedState(FeedState),
+    /// A text message of the feed, as it came. → `Noted`, once what it says is on disk
+    FeedMessage(String),
+
+    // ---- the admin lane
+    /// → `Status`
+    Status,
+    /// Make what is missing of the token's keys, the deed and the state directory. → `Initialised`
+    Init(InitOptions),
+}
+
+/// What a partner app wants of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Verb {
+    Approve,
+    Reject,
+}
+
+/// What the operator says with `signing-agent init`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitOptions {
+    /// Write the configuration's recipients into the deed, and seal the keys to them anew.
+    pub amend: bool,
+    /// The PIN that the token refused has been looked after: it may be tried again.
+    pub try_pin_again: bool,
+}
+
+/// What came back from an errand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The backend answered.
+    Reply {
+        status: u16,
+        /// At most [`crate::MAX_REPLY`] octets.
+        body: Vec<u8>,
+        /// The reply's `Retry-After`, seconds.
+        retry_after: Option<u32>,
+    },
+    /// It did not.
+    Failed(Failure),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Failure {
+    /// No answer within the errand's time: whether the backend acted is not known.
+    Timeout,
+    /// No connection, a broken one, a TLS failure, a reply that is no HTTP or too long; with bounded words.
+    Transport(String),
+}
+
+/// The feed's connection, as the courier sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeedState {
+    /// Not asked for: the agent is not registered.
+    Idle,
+    Connecting,
+    Open,
+    /// Lost or refused, with bounded words; the next try comes in so many milliseconds.
+    Closed { why: String, retry_ms: u64 },
+}
