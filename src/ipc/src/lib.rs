@@ -21,3 +21,9 @@ pub use types::*;
 pub const LANE_VARIABLE: &str = "SIGNING_AGENT_LANE";
 /// Where systemd's socket units put the lanes: `api.sock`, `courier.sock` and `admin.sock` in this directory.
 pub const SYSTEM_LANES: &str = "/run/signing-agent";
+/// A door's exit code after a registration was answered: what passed through its buffers cannot be wiped, so it is started anew.
+pub const EXIT_RETIRED: u8 = 10;
+/// A door's exit code when its lane ended.
+pub const EXIT_LANE_LOST: u8 = 11;
+/// A room's exit code when its configuration is at fault (`EX_CONFIG` of sysexits.h): starting it again would not help.
+pub const EXIT_CONFIG: u8 = 78;
