@@ -1,1 +1,23 @@
-//!
+//! Enters: the bytes that somebody wants signed, what the feed calls them, and the text of `policy.toml`.
+//! Leaves: what the bytes say, and a verdict on them: approve, hold or deny, with the reason in words.
+//! Never: I/O, a clock, a key, a float; nor an approval of something that was not understood, unless a rule says so.
+
+#![deny(clippy::float_arithmetic)]
+
+pub mod asset;
+mod judge;
+mod plain;
+mod rules;
+pub mod wire;
+
+pub use asset::{Decoded, IdDoc, WalletAsset, decode};
+pub use judge::{Action, ActionKind, Judgement};
+pub use rules::{Policy, Verdict};
+
+/// Why a policy was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// `LINE:COLUMN: what is wrong`, for the caller to put the file's name before it.
+    #[error(transparent)]
+    Refused(#[from] config::strict::Error),
+}

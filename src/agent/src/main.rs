@@ -1,1 +1,88 @@
-fn main() {}
+//! Enters: an operator's words on the command line, and signals.
+//! Leaves: asks on the admin lane, or the three rooms, started and kept alive; a report on stdout.
+//! Never: a key, a PIN or the token: what needs them, the vault does.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod ask;
+mod backoff;
+mod error;
+mod handover;
+mod init;
+mod lanes;
+mod room;
+mod run;
+mod shim;
+mod status;
+mod words;
+
+use clap::{Parser, Subcommand};
+use error::Error;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A signing agent whose keys live in a PKCS#11 token.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no vault answers (status), 78 the configuration is at fault.
+#[derive(Parser)]
+#[command(name = "signing-agent", version, max_term_width = 100)]
+struct Cli {
+    /// The configuration.
+    #[arg(long, global = true, value_name = "PATH", default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make what is missing of the token's keys, the deed and the state directory; what is there stays.
+    Init {
+        /// Write the configuration's recipients into the deed, and seal the keys to them anew.
+        #[arg(long)]
+        amend: bool,
+        /// The PIN that the token refused has been looked after: try it again, once.
+        #[arg(long)]
+        try_pin_again: bool,
+    },
+    /// Run all rooms (vault, api, courier) under this process, until SIGTERM or Ctrl-C.
+    Run,
+    /// Tell how the agent is doing, with its agentID and its keys' fingerprints.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell the version.
+    Version,
+    /// Set LISTEN_PID and become a room: a step of `run`.
+    #[command(hide = true)]
+    Shim {
+        #[arg(long)]
+        parent: u32,
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        room: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let Cli { config, command } = Cli::parse();
+    let result = match command {
+        Command::Init { amend, try_pin_again } => init::init(&config, ipc::InitOptions { amend, try_pin_again }),
+        Command::Run => run::run(&config),
+        Command::Status { json } => status::status(&config, json),
+        Command::Version => words::print(concat!("signing-agent ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Shim { parent, room } => shim::shim(parent, &room),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !matches!(error, Error::RoomConfig) {
+                // Where stderr is closed there is nobody left to tell.
+                let _ = writeln!(std::io::stderr(), "signing-agent: {error}");
+            }
+            ExitCode::from(error.code())
+        }
+    }
+}

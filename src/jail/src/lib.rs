@@ -38,3 +38,9 @@ pub fn die_with_parent() -> Result<(), Error> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| Error { wall: "end with the parent", cause: e.into() })
 }
+
+/// Who is at the other end of a Unix socket, (pid, uid), for the log: inside a user namespace it proves nothing.
+pub fn peer(stream: &std::os::unix::net::UnixStream) -> Option<(i32, u32)> {
+    let peer = rustix::net::sockopt::socket_peercred(stream).ok()?;
+    Some((peer.pid.as_raw_nonzero().get(), peer.uid.as_raw()))
+}

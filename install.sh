@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Installs what is missing of COMMAND=PACKAGE …, with apt; without the rights for it, prints the line to type and fails.
+set -euo pipefail
+
+missing=()
+for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null 2>&1 || missing+=("${pair##*=}")
+done
+((${#missing[@]})) || exit 0
+
+line="apt-get install -y --no-install-recommends ${missing[*]}"
+if [ "$(id -u)" -eq 0 ]; then
+    as_root=()
+elif command -v sudo >/dev/null 2>&1; then
+    as_root=(sudo)
+else
+    echo "missing: ${missing[*]}. Please run as root: $line" >&2
+    exit 1
+fi
+echo "installing ${missing[*]} ($line)" >&2
+"${as_root[@]}" apt-get update -qq >&2
+DEBIAN_FRONTEND=noninteractive "${as_root[@]}" ${line} -qq >&2

@@ -1,0 +1,73 @@
+//! Finds the admin lane, and asks there.
+
+use crate::error::Error;
+use crate::words;
+use config::Config;
+use ipc::{Answer, Ask};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Names the admin lane; then no other is tried, and the configuration is not needed.
+pub const ADMIN_LANE_VARIABLE: &str = "SIGNING_AGENT_ADMIN_LANE";
+
+/// Where the admin lane may be.
+#[derive(Debug)]
+pub struct Places {
+    pub lanes: Vec<PathBuf>,
+    /// `None` where the environment names the lane.
+    pub config: Option<Config>,
+}
+
+impl Places {
+    /// The environment's lane; else that of a `run` with this configuration, and for the system's configuration that of systemd's
+    /// sockets too. (Another configuration's agent is not the system's: its `init` must not reach the system's token.)
+    pub fn find(config_path: &Path) -> Result<Places, Error> {
+        if let Some(lane) = std::env::var_os(ADMIN_LANE_VARIABLE) {
+            return Ok(Places { lanes: vec![lane.into()], config: None });
+        }
+        let config = config::load(config_path)?;
+        let mut lanes = vec![config.state.lane_admin()];
+        if config_path == Path::new(config::DEFAULT_PATH) {
+            lanes.push(Path::new(ipc::SYSTEM_LANES).join("admin.sock"));
+        }
+        Ok(Places { lanes, config: Some(config) })
+    }
+
+    /// The first vault's answer; `None` where nobody listens. A refusal is an error.
+    pub fn ask(&self, question: &Ask, patience: Duration) -> Result<Option<Answer>, Error> {
+        for lane in &self.lanes {
+            if let Some(answer) = ask(lane, question, patience)? {
+                return Ok(Some(answer));
+            }
+        }
+        Ok(None)
+    }
+
+    pub fn nobody(&self) -> Error {
+        let tried: Vec<String> = self.lanes.iter().map(|lane| lane.display().to_string()).collect();
+        Error::NoVault { tried: tried.join(", ") }
+    }
+}
+
+/// The answer of the vault on this lane; `None` where nobody listens. A refusal is an error.
+pub fn ask(lane: &Path, question: &Ask, patience: Duration) -> Result<Option<Answer>, Error> {
+    let no_answer = |why: String| Err(Error::NoAnswer { lane: lane.to_owned(), why });
+    match ipc::ask_once(lane, question, patience) {
+        Ok(Answer::Refused(refusal)) => Err(Error::Refused(words::refusal(&refusal))),
+        Ok(answer) => Ok(Some(answer)),
+        Err(ipc::Error::Io(cause)) => match cause.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(None),
+            ErrorKind::PermissionDenied => Err(Error::Closed { lane: lane.to_owned(), cause }),
+            // What a socket's timeout is called.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => no_answer(format!("{} s have passed", patience.as_secs())),
+            _ => no_answer(cause.to_string()),
+        },
+        Err(cause) => no_answer(cause.to_string()),
+    }
+}
+
+/// An answer that is none to this ask.
+pub fn beside_the_point() -> Error {
+    Error::Refused("its answer is not one to this question; are this program and the vault of one version?".into())
+}

@@ -1,0 +1,60 @@
+//! What can go wrong with a command, and its exit code.
+
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Config(#[from] config::Error),
+    /// The room has said on stderr what is wrong.
+    #[error("a room refused the configuration; see its message above")]
+    RoomConfig,
+    #[error("no vault answers (tried {tried}); start it with `signing-agent run` or by systemd")]
+    NoVault { tried: String },
+    #[error("{}: {cause}; ask as the user that the vault runs as, or as root", .lane.display())]
+    Closed { lane: PathBuf, cause: std::io::Error },
+    #[error("{}: the vault did not answer: {why}; its log may say why", .lane.display())]
+    NoAnswer { lane: PathBuf, why: String },
+    #[error("the vault refused: {0}")]
+    Refused(String),
+    #[error("the vault that was started for this {0}; its messages above say why")]
+    VaultDied(String),
+    #[error("{}: in use by another `signing-agent`; stop that one first, or give this one a [state] dir of its own", .0.display())]
+    Taken(PathBuf),
+    #[error("{}: a socket's path has at most 107 octets; give [state] dir a shorter one", .0.display())]
+    TooLong(PathBuf),
+    #[error("{name} is neither beside this program nor in {}; install the rooms together", crate::handover::LIBEXEC)]
+    NoRoom { name: String },
+    #[error("[api] listen {address}: {cause}; is another program listening there?")]
+    Listen { address: std::net::SocketAddr, cause: std::io::Error },
+    #[error("{}: {cause}", .path.display())]
+    At { path: PathBuf, cause: std::io::Error },
+    #[error("cannot {what}: {cause}")]
+    System { what: &'static str, cause: std::io::Error },
+    #[error("{0}")]
+    Jail(#[from] jail::Error),
+    #[error("rooms were killed before they had finished; what was in flight goes on at the next start")]
+    Hurried,
+    #[error("{0}")]
+    Shim(String),
+}
+
+impl Error {
+    /// 1 failure, 3 nobody answers, 78 (EX_CONFIG) the configuration; 2 is the command line's.
+    pub fn code(&self) -> u8 {
+        match self {
+            Error::Config(_) | Error::RoomConfig => ipc::EXIT_CONFIG,
+            Error::NoVault { .. } => 3,
+            _ => 1,
+        }
+    }
+
+    pub fn at(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.into();
+        move |cause| Error::At { path, cause }
+    }
+
+    pub fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+        move |cause| Error::System { what, cause }
+    }
+}

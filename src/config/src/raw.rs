@@ -1,0 +1,244 @@
+//! The file as it is written: each value still knows where it stands, so that a refusal can say so.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::strict::{self, Error};
+use crate::{
+    Api, Auth, Backend, Config, Curve, Hsm, Level, Log, LogFormat, Pin, PolicyFile, Profile, Sealing, State, Token,
+    check,
+};
+
+type Text = Option<Spanned<String>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    backend: Option<Spanned<RawBackend>>,
+    #[serde(default)]
+    api: RawApi,
+    #[serde(default)]
+    hsm: RawHsm,
+    #[serde(default)]
+    sealing: RawSealing,
+    #[serde(default)]
+    policy: RawPolicy,
+    #[serde(default)]
+    state: RawState,
+    #[serde(default)]
+    log: RawLog,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBackend {
+    url: Text,
+    resource: Text,
+    feed_url: Text,
+    pin: Option<Spanned<i64>>,
+    pin_file: Text,
+    ca_file: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawApi {
+    listen: Text,
+    auth: Text,
+    public_url: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawHsm {
+    module: Text,
+    token: Text,
+    slot: Option<Spanned<i64>>,
+    profile: Text,
+    pin_file: Text,
+    identity_curve: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawSealing {
+    #[serde(default)]
+    recovery_recipients: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawPolicy {
+    file: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawState {
+    dir: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawLog {
+    format: Text,
+    level: Text,
+}
+
+pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
+    let file: RawFile = strict::parse(text)?;
+    let page = Page { text, base };
+    Ok(Config {
+        backend: page.backend(file.backend)?,
+        api: page.api(file.api)?,
+        hsm: page.hsm(file.hsm)?,
+        sealing: page.sealing(file.sealing)?,
+        policy: PolicyFile { file: page.path(&file.policy.file, "[policy] file")? },
+        state: State { dir: page.path(&file.state.dir, "[state] dir")?.unwrap_or("/var/lib/signing-agent".into()) },
+        log: page.log(&file.log)?,
+    })
+}
+
+struct Page<'a> {
+    text: &'a str,
+    base: &'a Path,
+}
+
+impl Page<'_> {
+    fn backend(&self, raw: Option<Spanned<RawBackend>>) -> Result<Backend, Error> {
+        const MISSING: &str = "[backend] url is missing: where is the custody backend?";
+        let raw = raw.ok_or_else(|| Error::at(self.text, self.text.len(), MISSING))?;
+        let here = raw.span().start;
+        let raw = raw.into_inner();
+        let url = self.value(&raw.url, "[backend] url", |s| check::remote_url(s, "https", "http"))?;
+        Ok(Backend {
+            url: url.ok_or_else(|| Error::at(self.text, here, MISSING))?,
+            resource: self.value(&raw.resource, "[backend] resource", check::resource)?.unwrap_or("client".into()),
+            feed_url: self.value(&raw.feed_url, "[backend] feed_url", |s| check::remote_url(s, "wss", "ws"))?,
+            pin: self.pin(&raw.pin, &raw.pin_file)?,
+            ca_file: self.path(&raw.ca_file, "[backend] ca_file")?,
+        })
+    }
+
+    fn pin(&self, pin: &Option<Spanned<i64>>, file: &Text) -> Result<Pin, Error> {
+        match (pin, self.path(file, "[backend] pin_file")?) {
+            (Some(pin), Some(_)) => Err(self.fault(pin, "[backend] pin and pin_file exclude each other: keep one")),
+            (None, Some(file)) => Ok(Pin::File(file)),
+            (None, None) => Ok(Pin::Inline(0)),
+            (Some(pin), None) => match u16::try_from(*pin.get_ref()) {
+                Ok(number @ 0..=9999) => Ok(Pin::Inline(number)),
+                _ => Err(self.fault(pin, "[backend] pin must be a number from 0 to 9999")),
+            },
+        }
+    }
+
+    fn api(&self, raw: RawApi) -> Result<Api, Error> {
+        let listen = self.value(&raw.listen, "[api] listen", |s| {
+            s.parse().map_err(|_| "must be an IP address and a port, such as \"127.0.0.1:8007\"".into())
+        })?;
+        let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8007)));
+        let auth = self.value(&raw.auth, "[api] auth", |s| match s {
+            "none" => Ok(Auth::None),
+            _ => Err("only \"none\" is possible so far; tokens and mTLS come later".into()),
+        })?;
+        let auth = auth.unwrap_or(Auth::None);
+        if auth == Auth::None && !listen.ip().is_loopback() {
+            let offset = raw.listen.as_ref().map_or(0, |listen| listen.span().start);
+            return Err(Error::at(
+                self.text,
+                offset,
+                "[api] listen must be a loopback address as long as auth is \"none\": whoever reaches the port may approve",
+            ));
+        }
+        Ok(Api { listen, auth, public_url: self.value(&raw.public_url, "[api] public_url", check::public_url)? })
+    }
+
+    fn hsm(&self, raw: RawHsm) -> Result<Hsm, Error> {
+        let profile = self.value(&raw.profile, "[hsm] profile", |s| match s {
+            "local" => Ok(Profile::Local),
+            "network-hsm" => Err("\"network-hsm\" comes later; only \"local\" is possible so far".into()),
+            _ => Err("must be \"local\"".into()),
+        })?;
+        let curve = self.value(&raw.identity_curve, "[hsm] identity_curve", |s| match s {
+            "P-256" => Ok(Curve::P256),
+            "secp256k1" => Ok(Curve::Secp256k1),
+            _ => Err("must be \"P-256\" or \"secp256k1\"".into()),
+        })?;
+        let module = self.path(&raw.module, "[hsm] module")?;
+        Ok(Hsm {
+            module: module.unwrap_or("/usr/lib/softhsm/libsofthsm2.so".into()),
+            token: self.token(&raw.token, &raw.slot)?,
+            profile: profile.unwrap_or(Profile::Local),
+            pin_file: self.path(&raw.pin_file, "[hsm] pin_file")?,
+            identity_curve: curve.unwrap_or(Curve::P256),
+        })
+    }
+
+    fn token(&self, label: &Text, slot: &Option<Spanned<i64>>) -> Result<Token, Error> {
+        let label = self.value(label, "[hsm] token", |s| match s.len() {
+            0 => Err("a label must not be empty; name the token, or give a slot".into()),
+            1..=32 => Ok(s.to_owned()),
+            _ => Err("a token's label has at most 32 bytes".into()),
+        })?;
+        match (label, slot) {
+            (Some(_), Some(slot)) => Err(self.fault(slot, "[hsm] token and slot exclude each other: keep one")),
+            (Some(label), None) => Ok(Token::Label(label)),
+            (None, None) => Ok(Token::Label("signing-agent".into())),
+            (None, Some(slot)) => match u64::try_from(*slot.get_ref()) {
+                Ok(number) => Ok(Token::Slot(number)),
+                Err(_) => Err(self.fault(slot, "[hsm] slot must not be negative")),
+            },
+        }
+    }
+
+    fn sealing(&self, raw: RawSealing) -> Result<Sealing, Error> {
+        let mut recovery_recipients = Vec::with_capacity(raw.recovery_recipients.len());
+        for entry in &raw.recovery_recipients {
+            let refuse = |why: String| self.fault(entry, &format!("[sealing] recovery_recipients: {why}"));
+            let recipient = check::recipient(entry.get_ref()).map_err(refuse)?;
+            if recovery_recipients.contains(&recipient) {
+                return Err(refuse("the same recipient twice".into()));
+            }
+            recovery_recipients.push(recipient);
+        }
+        Ok(Sealing { recovery_recipients })
+    }
+
+    fn log(&self, raw: &RawLog) -> Result<Log, Error> {
+        let format = self.value(&raw.format, "[log] format", |s| match s {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("must be \"text\" or \"json\"".into()),
+        })?;
+        let level = self.value(&raw.level, "[log] level", |s| match s {
+            "error" => Ok(Level::Error),
+            "warn" => Ok(Level::Warn),
+            "info" => Ok(Level::Info),
+            "debug" => Ok(Level::Debug),
+            "trace" => Ok(Level::Trace),
+            _ => Err("must be \"error\", \"warn\", \"info\", \"debug\" or \"trace\"".into()),
+        })?;
+        Ok(Log { format: format.unwrap_or_default(), level: level.unwrap_or_default() })
+    }
+
+    fn path(&self, text: &Text, key: &str) -> Result<Option<PathBuf>, Error> {
+        self.value(text, key, |s| check::path(s, self.base))
+    }
+
+    fn value<T>(
+        &self,
+        text: &Text,
+        key: &str,
+        check: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Error> {
+        let Some(text) = text else { return Ok(None) };
+        check(text.get_ref()).map(Some).map_err(|why| self.fault(text, &format!("{key}: {why}")))
+    }
+
+    fn fault<T>(&self, at: &Spanned<T>, message: &str) -> Error {
+        Error::at(self.text, at.span().start, message)
+    }
+}

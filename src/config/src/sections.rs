@@ -1,0 +1,149 @@
+//! The sections but `[backend]`, as the rooms see them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Port 0 lets the system choose.
+    pub listen: SocketAddr,
+    pub auth: Auth,
+    /// `ws` or `wss`, without query.
+    pub public_url: Option<Url>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// Everybody who reaches the port may ask; the port is on loopback.
+    None,
+}
+
+impl Api {
+    /// The agent's own feed URL, which registration answers with: below `public_url`, else below `bound`, the address
+    /// that the socket really has (`listen` may say port 0).
+    pub fn feed_url(&self, bound: SocketAddr) -> String {
+        let base = self.public_url.as_ref().map_or_else(|| format!("ws://{bound}"), |url| url.as_str().to_owned());
+        format!("{}/api/v1/client/feed", base.trim_end_matches('/'))
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Hsm {
+    /// The PKCS#11 module, a shared library.
+    pub module: PathBuf,
+    pub token: Token,
+    pub profile: Profile,
+    /// `None`: the systemd credential `token-pin`.
+    pub pin_file: Option<PathBuf>,
+    pub identity_curve: Curve,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    /// At most 32 bytes (PKCS#11 CK_TOKEN_INFO.label).
+    Label(String),
+    /// For modules whose labels cannot be read.
+    Slot(u64),
+}
+
+/// The seccomp profile that the vault gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Profile {
+    Local,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Curve {
+    P256,
+    Secp256k1,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Sealing {
+    /// age recipients, each once. Only their form was looked at.
+    pub recovery_recipients: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PolicyFile {
+    /// `None`: everything is held.
+    pub file: Option<PathBuf>,
+}
+
+/// What outlives a restart, and where.
+#[derive(Debug, Clone)]
+pub struct State {
+    pub dir: PathBuf,
+}
+
+impl State {
+    pub fn ledger(&self) -> PathBuf {
+        self.dir.join("ledger.sqlite")
+    }
+
+    /// The BLS key, an age file.
+    pub fn bls_sealed(&self) -> PathBuf {
+        self.dir.join("bls.age")
+    }
+
+    /// The M-Pin token, an age file.
+    pub fn mpin_sealed(&self) -> PathBuf {
+        self.dir.join("mpin.age")
+    }
+
+    pub fn deed(&self) -> PathBuf {
+        self.dir.join("deed.json")
+    }
+
+    /// Exists while the token has refused the PIN and no operator has said to try again.
+    pub fn refused_pin_marker(&self) -> PathBuf {
+        self.dir.join("pin-refused")
+    }
+
+    pub fn lanes_dir(&self) -> PathBuf {
+        self.dir.join("lanes")
+    }
+
+    pub fn lane_api(&self) -> PathBuf {
+        self.lane("api.sock")
+    }
+
+    pub fn lane_courier(&self) -> PathBuf {
+        self.lane("courier.sock")
+    }
+
+    pub fn lane_admin(&self) -> PathBuf {
+        self.lane("admin.sock")
+    }
+
+    fn lane(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.lanes_dir().join(name)
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: Level,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Level {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}

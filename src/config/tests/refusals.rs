@@ -1,0 +1,181 @@
+//! What an operator may get wrong, and the very words of the answer.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+
+use config::Config;
+use signing_agent_config as config;
+
+const URL: &str = "[backend]\nurl = \"https://play-api.qredo.network/api/v1/p\"\n";
+
+fn refusal(text: &str) -> String {
+    Config::parse(text, Path::new("/etc/agent")).expect_err("this must be refused").to_string()
+}
+
+/// Refused on the third line, below a good `[backend]`.
+fn refused_below(section: &str, line: &str, words: &str) {
+    let said = refusal(&format!("{URL}{section}\n{line}\n"));
+    assert!(said.starts_with("4:"), "{said}");
+    assert!(said.contains(words), "{said:?} lacks {words:?}");
+}
+
+fn refused_in_backend(line: &str, words: &str) {
+    let said = refusal(&format!("{URL}{line}\n"));
+    assert!(said.starts_with("3:"), "{said}");
+    assert!(said.contains(words), "{said:?} lacks {words:?}");
+}
+
+fn refused_url(url: &str, words: &str) {
+    let said = refusal(&format!("[backend]\n\nurl = \"{url}\"\n"));
+    assert!(said.starts_with("3:7: [backend] url: ") && said.contains(words), "{said}");
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_what_was_meant() {
+    let said = refusal(&format!("{URL}\n[api]\n\n\nlistn = \"127.0.0.1:8007\"\n"));
+    assert_eq!(said, "7:1: unknown key \"listn\" in [api]; did you mean \"listen\"?");
+    let said = refusal(&format!("{URL}[hsm]\nPin-File = \"x\"\n"));
+    assert_eq!(said, "4:1: unknown key \"Pin-File\" in [hsm]; did you mean \"pin_file\"?");
+    let said = refusal("[bakend]\nurl = \"https://h\"\n");
+    assert_eq!(said, "1:2: unknown key \"bakend\"; did you mean \"backend\"?");
+}
+
+#[test]
+fn an_unknown_key_that_resembles_none_is_refused_with_the_known_ones() {
+    let said = refusal(&format!("{URL}[api]\nquux = 1\n"));
+    assert_eq!(said, "4:1: unknown key \"quux\" in [api]; known here: listen, auth, public_url");
+    let said = refusal(&format!("{URL}api.quux = 1\n"));
+    assert!(said.starts_with("3:1: unknown key \"api\" in [backend]"), "{said}");
+}
+
+#[test]
+fn a_wrong_type_is_refused_with_its_line_and_without_its_value() {
+    let said = refusal(&format!("{URL}pin = \"4711\"\n"));
+    assert!(said.starts_with("3:7: wrong type: expected an integer, found string"), "{said}");
+    assert!(!said.contains("4711"), "{said}");
+    refused_below("[state]", "dir = 7", "wrong type");
+    refused_below("[sealing]", "recovery_recipients = \"age1x\"", "wrong type");
+}
+
+#[test]
+fn what_is_no_toml_is_refused_with_its_line() {
+    assert!(refusal(&format!("{URL}pin 0\n")).starts_with("3:"));
+    assert!(refusal(&format!("{URL}url = \"https://h\"\n")).starts_with("3:1: duplicate key"));
+    assert!(refusal(&format!("{URL}pin_file = \"open")).starts_with("3:"));
+}
+
+#[test]
+fn a_configuration_without_a_backend_is_refused() {
+    assert_eq!(refusal(""), "1:1: [backend] url is missing: where is the custody backend?");
+    assert_eq!(refusal("\n[backend]\npin = 0\n"), "2:1: [backend] url is missing: where is the custody backend?");
+}
+
+#[test]
+fn a_backend_url_that_shows_secrets_to_the_network_is_refused() {
+    refused_url("http://custody.example/p", "plain http");
+    refused_url("http://10.0.0.1/p", "plain http");
+    refused_url("http://localhost.example/p", "plain http");
+    refused_url("http://[::ffff:127.0.0.1]/p", "plain http");
+    refused_url("ftp://custody.example/p", "https://");
+    refused_url("wss://custody.example/p", "https://");
+}
+
+#[test]
+fn a_backend_url_with_more_than_a_place_is_refused() {
+    refused_url("https://user@h/p", "user or a password");
+    refused_url("https://user:geheim@h/p", "user or a password");
+    refused_url("https://@h/p", "user or a password");
+    refused_url("https://h/p?a=b", "'?' or '#'");
+    refused_url("https://h/p?", "'?' or '#'");
+    refused_url("https://h/p#f", "'?' or '#'");
+    refused_url("https://h/ p", "blank");
+    refused_url("custody.example/p", "not a URL");
+    refused_url("", "not a URL");
+    assert!(!refusal("[backend]\nurl = \"https://user:geheim@h/p\"").contains("geheim"));
+}
+
+#[test]
+fn a_feed_url_is_refused_as_the_backends_own_would_be() {
+    refused_in_backend("feed_url = \"ws://h/p\"", "plain ws");
+    refused_in_backend("feed_url = \"https://h/p\"", "wss://");
+    refused_in_backend("feed_url = \"wss://u@h/p\"", "user");
+    assert!(config::backend_feed_url("ws://custody.example/feed").is_err());
+    assert!(config::backend_feed_url("wss://custody.example/feed?token=1").is_err());
+    assert!(config::backend_feed_url("ws://127.0.0.1:9/feed").is_ok());
+}
+
+#[test]
+fn a_resource_that_is_no_path_segment_is_refused() {
+    for bad in ["", "a/b", "..", "client?", "cli ent", "ä", "a%2fb"] {
+        refused_in_backend(&format!("resource = \"{bad}\""), "[backend] resource: must be one path segment");
+    }
+}
+
+#[test]
+fn a_pin_is_a_number_of_four_digits_or_a_file_and_not_both() {
+    refused_in_backend("pin = 10000", "from 0 to 9999");
+    refused_in_backend("pin = -1", "from 0 to 9999");
+    refused_in_backend("pin = 1\npin_file = \"/p\"", "exclude each other");
+}
+
+#[test]
+fn an_open_door_off_loopback_is_refused() {
+    refused_below("[api]", "listen = \"0.0.0.0:8007\"", "must be a loopback address");
+    refused_below("[api]", "listen = \"[::]:8007\"\nauth = \"none\"", "must be a loopback address");
+    refused_below("[api]", "listen = \"localhost\"", "an IP address and a port");
+    refused_below("[api]", "auth = \"token\"", "tokens and mTLS come later");
+    refused_below("[api]", "public_url = \"ftp://h\"", "ws:// or wss://");
+}
+
+#[test]
+fn a_token_is_named_once() {
+    refused_below("[hsm]", "slot = 0\ntoken = \"a\"", "exclude each other");
+    refused_below("[hsm]", "token = \"\"", "must not be empty");
+    refused_below("[hsm]", &format!("token = \"{}\"", "a".repeat(33)), "at most 32 bytes");
+    refused_below("[hsm]", "slot = -1", "negative");
+}
+
+#[test]
+fn what_comes_later_is_refused_with_words() {
+    refused_below("[hsm]", "profile = \"network-hsm\"", "comes later");
+    refused_below("[hsm]", "profile = \"none\"", "must be \"local\"");
+    refused_below("[hsm]", "identity_curve = \"P-384\"", "\"P-256\" or \"secp256k1\"");
+    refused_below("[log]", "format = \"xml\"", "\"text\" or \"json\"");
+    refused_below("[log]", "level = \"loud\"", "\"trace\"");
+}
+
+#[test]
+fn an_empty_path_is_refused_wherever_it_stands() {
+    for (section, key) in [("hsm", "module"), ("hsm", "pin_file"), ("policy", "file"), ("state", "dir")] {
+        refused_below(
+            &format!("[{section}]"),
+            &format!("{key} = \"\""),
+            &format!("[{section}] {key}: a path must not"),
+        );
+    }
+    refused_in_backend("ca_file = \" \"", "a path must not be empty");
+    refused_in_backend("pin_file = \"\"", "a path must not be empty");
+}
+
+#[test]
+fn a_secret_key_among_the_recipients_is_refused_and_not_repeated() {
+    let said = refusal(&format!("{URL}[sealing]\nrecovery_recipients = [\"AGE-SECRET-KEY-1QQQQ\"]\n"));
+    assert!(said.contains("secret key") && !said.contains("QQQQ"), "{said}");
+    refused_below("[sealing]", "recovery_recipients = [\"bob\"]", "not an age recipient");
+    refused_below("[sealing]", "recovery_recipients = [\"age1aa\", \"age1aa\"]", "twice");
+}
+
+#[test]
+fn an_error_names_the_file_as_it_was_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("signing-agent.toml");
+    std::fs::write(&path, format!("{URL}\n[log]\nlevle = \"info\"\n")).unwrap();
+    let said = config::load(&path).unwrap_err().to_string();
+    let name = path.display();
+    assert_eq!(said, format!("{name}:5:1: unknown key \"levle\" in [log]; did you mean \"level\"?"));
+
+    let absent = dir.path().join("absent.toml");
+    assert!(config::load(&absent).unwrap_err().to_string().contains("absent.toml: cannot read the configuration"));
+    std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert!(config::load(&path).unwrap_err().to_string().contains("larger than 1 MiB"));
+}

@@ -1,0 +1,99 @@
+//! The registered agent: its BLS key and M-Pin token, unsealed, in locked memory, in this room alone.
+
+use crate::clock;
+use crate::pipeline::{Recorded, Signed};
+use hsm::{Token, seal};
+use jail::Locked;
+use milagro::{SecretKey, mpin};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the system's randomness failed: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error(transparent)]
+    Token(#[from] hsm::Error),
+    #[error(transparent)]
+    Curve(#[from] milagro::Error),
+    #[error("{path}: {cause}")]
+    File { path: String, cause: std::io::Error },
+    #[error("locking memory for a key: {0}; raise RLIMIT_MEMLOCK")]
+    Memory(std::io::Error),
+}
+
+/// What the agent signs and proves itself with.
+pub struct Secrets {
+    key: Locked<SecretKey>,
+    token: Locked<mpin::Token>,
+}
+
+impl Secrets {
+    pub fn new(key: SecretKey, token: mpin::Token) -> Result<Self, Error> {
+        Ok(Self { key: Locked::new(key).map_err(Error::Memory)?, token: Locked::new(token).map_err(Error::Memory)? })
+    }
+
+    /// Unseals both files with the token's sealing key.
+    pub fn open(token: &Token, bls: &Path, mpin: &Path) -> Result<Self, Error> {
+        let unseal = |path: &Path| {
+            let sealed = std::fs::read(path);
+            let sealed = sealed.map_err(|cause| Error::File { path: path.display().to_string(), cause })?;
+            Ok::<_, Error>(seal::open(token, &sealed)?)
+        };
+        let key = SecretKey::from_bytes(&unseal(bls)?)?;
+        let token = mpin::Token::from_bytes(&unseal(mpin)?)?;
+        Self::new(key, token)
+    }
+
+    /// The two files' octets, sealed to `recipients`.
+    pub fn seal(&self, recipients: &[String]) -> Result<[Vec<u8>; 2], Error> {
+        Ok([seal::seal(&*self.key.to_bytes(), recipients)?, seal::seal(&*self.token.to_bytes(), recipients)?])
+    }
+
+    /// 192 octets.
+    pub fn bls_public(&self) -> [u8; 192] {
+        self.key.public_key().to_bytes()
+    }
+
+    /// 49 octets.
+    pub fn sign(&self, message: &[u8]) -> [u8; 49] {
+        self.key.sign(message).to_bytes()
+    }
+}
+
+/// A new BLS key from 32 octets of the token's generator and 32 of the system's.
+pub fn new_key(token: &Token) -> Result<SecretKey, Error> {
+    let mut entropy = Zeroizing::new([0; 64]);
+    let (from_token, from_system) = entropy.split_at_mut(32);
+    token.random(from_token)?;
+    getrandom::fill(from_system)?;
+    Ok(SecretKey::from_entropy(&entropy)?)
+}
+
+/// A registered agent, or one that is about to finish its registration.
+pub struct Agent {
+    /// The accountCode.
+    pub id: String,
+    pub name: String,
+    /// The M-Pin identity's octets.
+    pub identity: Vec<u8>,
+    pub pin: u32,
+    pub feed_url: String,
+    /// Unix seconds.
+    pub registered_at: u64,
+    pub secrets: Secrets,
+}
+
+impl Agent {
+    /// A fresh `x-api-zkp` header: one an attempt (protocol.md §5).
+    pub fn pass(&self) -> Result<String, Error> {
+        let mut entropy = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *entropy)?;
+        let pass = mpin::one_pass(&self.identity, &self.secrets.token, self.pin, clock::now(), &entropy)?;
+        Ok(pass.header())
+    }
+
+    pub fn sign(&self, recorded: &Recorded) -> Signed {
+        Signed::new(&self.secrets.key, recorded)
+    }
+}

@@ -1,0 +1,186 @@
+//! Who may ask what. The socket that a connection came in by says which lane it is; the table says the rest; anything
+//! else ends the connection.
+
+use crate::reply::{Connection, QUEUE, Reply};
+use crate::room::Room;
+use ipc::{Ask, Framed, Refusal};
+use jail::{Sockets, SocketsError};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{io, thread};
+use zeroize::Zeroizing;
+
+/// Asks of one connection that may be open at once; what comes above is answered `Busy`.
+const MOST_OPEN: usize = 4096;
+/// Connections of the admin lane at once.
+const MOST_ADMIN: usize = 16;
+/// How long a frame may take to leave.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The side that a connection came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    Api,
+    Courier,
+    Admin,
+}
+
+impl Lane {
+    const ALL: [(Lane, &'static str); 3] =
+        [(Lane::Api, "lane-api"), (Lane::Courier, "lane-courier"), (Lane::Admin, "lane-admin")];
+
+    /// The table.
+    fn permits(self, ask: &Ask) -> bool {
+        match ask {
+            Ask::Register(_) | Ask::Client | Ask::Decide { .. } | Ask::FeedAfter { .. } | Ask::Health => {
+                self == Lane::Api
+            }
+            Ask::NextErrand | Ask::ErrandDone { .. } | Ask::FeedTicket | Ask::FeedState(_) | Ask::FeedMessage(_) => {
+                self == Lane::Courier
+            }
+            Ask::Status | Ask::Init(_) => self == Lane::Admin,
+        }
+    }
+}
+
+/// Starts listening on the lanes that were handed over: the admin lane always, the doors' unless this is only for `init`.
+pub fn open(mut sockets: Sockets, room: &Arc<Room>) -> Result<(), SocketsError> {
+    for (lane, name) in Lane::ALL {
+        if lane == Lane::Admin || sockets.has(name) {
+            let listener = sockets.unix(name)?;
+            let room = room.clone();
+            thread::spawn(move || listen(lane, &listener, &room));
+        }
+    }
+    Ok(())
+}
+
+fn listen(lane: Lane, listener: &UnixListener, room: &Arc<Room>) {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    // A door has one connection: a new one replaces the old.
+    let current: Mutex<Option<Arc<Connection>>> = Mutex::new(None);
+    let admins = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(e) => {
+                tracing::error!(?lane, "accept: {e}");
+                thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+        };
+        if lane == Lane::Admin && admins.load(Ordering::SeqCst) >= MOST_ADMIN {
+            tracing::warn!("too many connections on the admin lane");
+            continue;
+        }
+        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+        match connect(lane, number, stream, room, admins.clone()) {
+            Ok(connection) if lane != Lane::Admin => {
+                let old = current.lock().unwrap_or_else(PoisonError::into_inner).replace(connection);
+                if let Some(old) = old.filter(|old| !old.has_ended()) {
+                    tracing::info!(?lane, "a new connection replaces the old");
+                    old.end();
+                }
+            }
+            Ok(_) => {}
+            Err(e) => tracing::error!(?lane, "a connection could not be set up: {e}"),
+        }
+    }
+}
+
+fn connect(
+    lane: Lane,
+    number: u64,
+    stream: UnixStream,
+    room: &Arc<Room>,
+    admins: Arc<AtomicUsize>,
+) -> io::Result<Arc<Connection>> {
+    let peer = jail::peer(&stream);
+    tracing::debug!(?lane, number, ?peer, "connected");
+    stream.set_write_timeout(Some(WRITE_PATIENCE))?;
+    let (out, frames) = sync_channel(QUEUE);
+    let connection = Connection::new(number, stream.try_clone()?, out);
+    let writer = stream.try_clone()?;
+    thread::spawn(move || write(writer, frames));
+    room.lane_opened(lane, number);
+    let (room, reader) = (room.clone(), connection.clone());
+    if lane == Lane::Admin {
+        admins.fetch_add(1, Ordering::SeqCst);
+    }
+    thread::spawn(move || {
+        read(lane, stream, &reader, &room);
+        reader.end();
+        if lane == Lane::Admin {
+            admins.fetch_sub(1, Ordering::SeqCst);
+        }
+        room.lane_ended(lane, number);
+    });
+    Ok(connection)
+}
+
+fn write(mut stream: UnixStream, frames: Receiver<Zeroizing<Vec<u8>>>) {
+    use io::Write;
+    for frame in frames {
+        if stream.write_all(&frame).is_err() {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+            return;
+        }
+    }
+}
+
+fn read(lane: Lane, stream: UnixStream, connection: &Arc<Connection>, room: &Arc<Room>) {
+    // Not buffered: what a registration brings must not stay behind in a buffer of ours.
+    let mut stream = stream;
+    loop {
+        let Framed { id, what } = match ipc::read_frame::<Ask>(&mut stream) {
+            Ok(Some(framed)) => framed,
+            Ok(None) => return,
+            Err(ipc::Error::Io(_)) if connection.has_ended() => return,
+            Err(e) => return tracing::warn!(?lane, "ended: {e}"),
+        };
+        if !lane.permits(&what) {
+            return tracing::warn!(?lane, "ended: it asked what only another lane may ask");
+        }
+        let reply = Reply::new(connection.clone(), id);
+        if connection.open_asks() > MOST_OPEN {
+            reply.refuse(Refusal::Busy);
+        } else {
+            room.answer(lane, what, reply);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipc::{FeedState, InitOptions, Outcome, Registration, Verb};
+
+    #[test]
+    fn every_ask_belongs_to_one_lane() {
+        let Ok(registration) = Registration::new("a", "b", "c") else { panic!("three fields") };
+        let Ok(action) = ipc::ActionId::try_from("w1".to_owned()) else { panic!("an id") };
+        let outcome = Outcome::Failed(ipc::Failure::Timeout);
+        let table = [
+            (Ask::Register(registration), Lane::Api),
+            (Ask::Client, Lane::Api),
+            (Ask::Decide { action, verb: Verb::Approve }, Lane::Api),
+            (Ask::FeedAfter { sequence: 0 }, Lane::Api),
+            (Ask::Health, Lane::Api),
+            (Ask::NextErrand, Lane::Courier),
+            (Ask::ErrandDone { errand: 1, outcome }, Lane::Courier),
+            (Ask::FeedTicket, Lane::Courier),
+            (Ask::FeedState(FeedState::Open), Lane::Courier),
+            (Ask::FeedMessage(String::new()), Lane::Courier),
+            (Ask::Status, Lane::Admin),
+            (Ask::Init(InitOptions::default()), Lane::Admin),
+        ];
+        for (ask, owner) in table {
+            for (lane, _) in Lane::ALL {
+                assert_eq!(lane.permits(&ask), lane == owner, "{lane:?} {ask:?}");
+            }
+        }
+    }
+}

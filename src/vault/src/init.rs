@@ -1,0 +1,172 @@
+//! `signing-agent init`: makes what is missing, keeps what is there; and the opening of a vault that is initialised.
+
+use crate::agent::Secrets;
+use crate::deed::{self, Deed};
+use crate::files;
+use crate::ledger::Ledger;
+use crate::room::{Room, Trouble, Vault};
+use crate::status::fingerprints;
+use config::Config;
+use hsm::{PinSource, Token, TokenSelector, seal};
+use ipc::{InitOptions, InitReport};
+use std::sync::{Arc, PoisonError};
+
+/// The systemd credential with the token's PIN.
+const PIN_CREDENTIAL: &str = "token-pin";
+
+/// Opens what `init` made. It changes nothing.
+pub fn open(config: &Config) -> Result<Vault, Trouble> {
+    let state = &config.state;
+    if !state.deed().exists() {
+        let words = format!("not initialised: there is no deed in {}; run `signing-agent init`", state.dir.display());
+        return Err(Trouble::lasting(words));
+    }
+    let alone = files::lock(&state.dir).map_err(|e| Trouble { words: at(&state.dir, &e), passing: true })?;
+    let token = open_token(config).map_err(|e| Trouble { passing: may_pass(&e), words: e.to_string() })?;
+    let keys = token.public_keys().map_err(Trouble::lasting)?;
+    let deed = Deed::read(&state.deed(), &keys).map_err(Trouble::lasting)?;
+    deed.check_recipients(&recipients(config, &token).map_err(Trouble::lasting)?).map_err(Trouble::lasting)?;
+    let ledger = Ledger::open(&state.ledger()).map_err(Trouble::lasting)?;
+    Vault::new(config, token, keys, &deed, ledger, alone)
+}
+
+/// Does what the operator asked; an error is words for them.
+pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String> {
+    let _one = room.opening.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = &room.config;
+    let mut report = InitReport::default();
+    if let Ok(vault) = room.vault() {
+        return init_running(room, &vault, options, report);
+    }
+    let state = &config.state;
+    if files::private_dir(&state.dir).map_err(|e| at(&state.dir, &e))? {
+        report.made.push(format!("state directory {}", state.dir.display()));
+    }
+    let alone = files::lock(&state.dir).map_err(|e| at(&state.dir, &e))?;
+    if options.try_pin_again {
+        hsm::clear_refused_pin(&state.refused_pin_marker()).map_err(|e| e.to_string())?;
+    }
+    for recipient in &config.sealing.recovery_recipients {
+        seal::parse_recipient(recipient).map_err(|e| format!("[sealing] recovery_recipients: {e}"))?;
+    }
+    let token = open_token(config).map_err(|e| e.to_string())?;
+    let had_keys = token.public_keys().is_ok();
+    let keys = token.ensure_keys().map_err(|e| e.to_string())?;
+    noted(&mut report, had_keys, "identity, audit and sealing key in the token");
+    let recipients = recipients(config, &token).map_err(|e| e.to_string())?;
+
+    let had_deed = state.deed().exists();
+    let had_ledger = state.ledger().exists();
+    if !had_deed {
+        Ledger::create(&state.ledger()).map_err(|e| e.to_string())?;
+        Deed::new(&keys, recipients.clone(), None).write(&state.deed(), &token).map_err(|e| e.to_string())?;
+    }
+    noted(&mut report, had_ledger, "ledger");
+    noted(&mut report, had_deed, "deed");
+    let mut deed = Deed::read(&state.deed(), &keys).map_err(|e| e.to_string())?;
+    if options.amend && deed.recipients != recipients {
+        deed = amend(config, &token, &keys, deed, recipients)?;
+        report.made.push("deed amended, and what is sealed, sealed anew".into());
+    } else {
+        deed.check_recipients(&recipients).map_err(|e| e.to_string())?;
+    }
+    let ledger = Ledger::open(&state.ledger()).map_err(|e| e.to_string())?;
+    let vault = Vault::new(config, token, keys, &deed, ledger, alone).map_err(|trouble| trouble.words)?;
+    complete(config, &vault, &mut report);
+    room.begin(vault);
+    Ok(report)
+}
+
+/// Everything is there; an amendment needs a vault that is not at work.
+fn init_running(
+    room: &Room,
+    vault: &Vault,
+    options: InitOptions,
+    mut report: InitReport,
+) -> Result<InitReport, String> {
+    if options.amend {
+        return Err(
+            "the deed is what the configuration says already; change [sealing], restart, and run it again".into()
+        );
+    }
+    report.kept.extend(["identity, audit and sealing key in the token", "ledger", "deed"].map(str::to_owned));
+    complete(&room.config, vault, &mut report);
+    Ok(report)
+}
+
+fn complete(config: &Config, vault: &Vault, report: &mut InitReport) {
+    report.fingerprints = fingerprints(vault);
+    report.recipient = vault.recipients.first().cloned().unwrap_or_default();
+    if config.sealing.recovery_recipients.is_empty() {
+        report.warnings.push(
+            "no [sealing] recovery_recipients: if this token is lost or destroyed, the agent's BLS key is lost with it, \
+             nobody can bring it back, and the agent must be registered anew. Make an age key (age-keygen) on another \
+             machine, name its age1… recipient in the configuration, and run `signing-agent init --amend`."
+                .into(),
+        );
+    }
+}
+
+/// Seals the keys to the new recipients, then writes the deed that names them. Interrupted between the two it can be
+/// repeated: the token opens both.
+fn amend(
+    config: &Config,
+    token: &Token,
+    keys: &hsm::PublicKeys,
+    deed: Deed,
+    recipients: Vec<String>,
+) -> Result<Deed, String> {
+    let (bls, mpin) = (config.state.bls_sealed(), config.state.mpin_sealed());
+    if bls.exists() {
+        let secrets = Secrets::open(token, &bls, &mpin).map_err(|e| e.to_string())?;
+        let named = deed.agent.as_ref().map(|agent| agent.bls_key.clone());
+        if named.is_some_and(|named| named != hex::encode(secrets.bls_public())) {
+            return Err("the sealed BLS key is not the one that the deed names: it is not sealed anew".into());
+        }
+        let [sealed_bls, sealed_mpin] = secrets.seal(&recipients).map_err(|e| e.to_string())?;
+        files::write(&bls, &sealed_bls).and_then(|()| files::write(&mpin, &sealed_mpin)).map_err(|e| at(&bls, &e))?;
+    }
+    let deed = Deed::new(keys, recipients, deed.agent);
+    deed.write(&config.state.deed(), token).map_err(|e: deed::Error| e.to_string())?;
+    Ok(deed)
+}
+
+fn noted(report: &mut InitReport, had: bool, what: &str) {
+    let list = if had { &mut report.kept } else { &mut report.made };
+    list.push(what.to_owned());
+}
+
+fn recipients(config: &Config, token: &Token) -> Result<Vec<String>, hsm::Error> {
+    let own = token.recipient()?;
+    Ok(std::iter::once(own).chain(config.sealing.recovery_recipients.iter().cloned()).collect())
+}
+
+fn open_token(config: &Config) -> Result<Token, hsm::Error> {
+    Token::open(hsm::Config {
+        module: config.hsm.module.clone(),
+        token: match &config.hsm.token {
+            config::Token::Label(label) => TokenSelector::Label(label.clone()),
+            config::Token::Slot(slot) => TokenSelector::Slot(*slot),
+        },
+        pin: match &config.hsm.pin_file {
+            Some(path) => PinSource::File(path.clone()),
+            None => PinSource::Credential(PIN_CREDENTIAL.into()),
+        },
+        identity_curve: match config.hsm.identity_curve {
+            config::Curve::P256 => hsm::Curve::P256,
+            config::Curve::Secp256k1 => hsm::Curve::Secp256k1,
+        },
+        refused_pin_marker: config.state.refused_pin_marker(),
+        workers: crate::pool::Pool::size(),
+    })
+}
+
+/// A refused PIN stays refused until the operator speaks; what else keeps a token away may pass.
+fn may_pass(e: &hsm::Error) -> bool {
+    use hsm::Error::{PinIncorrect, PinLocked, PinRefusedBefore, PinUnusable};
+    !matches!(e, PinIncorrect { .. } | PinLocked { .. } | PinUnusable { .. } | PinRefusedBefore { .. })
+}
+
+fn at(path: &std::path::Path, e: &std::io::Error) -> String {
+    format!("{}: {e}", path.display())
+}

@@ -1,0 +1,292 @@
+//! The actions. What an action may become is decided in here, in the ledger's transaction, and nowhere else.
+
+use crate::pipeline::{By, Judged, Permitted, Seen};
+use ipc::{ActionEnd, ActionId};
+use policy::Verdict;
+use rusqlite::{OptionalExtension, Transaction, params};
+use sha2::{Digest, Sha256};
+
+/// Where an action stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Seen,
+    Held,
+    Approving,
+    Rejecting,
+    Settled(ActionEnd),
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Seen => "seen",
+            State::Held => "held",
+            State::Approving => "approving",
+            State::Rejecting => "rejecting",
+            State::Settled(ActionEnd::Approved) => "approved",
+            State::Settled(ActionEnd::Rejected) => "rejected",
+            State::Settled(ActionEnd::Expired) => "expired",
+            State::Settled(ActionEnd::Failed) => "failed",
+            State::Settled(ActionEnd::Unknown) => "unknown",
+        }
+    }
+
+    fn read(name: &str) -> Option<State> {
+        use ActionEnd::*;
+        let settled = [Approved, Rejected, Expired, Failed, Unknown].map(State::Settled);
+        let open = [State::Seen, State::Held, State::Approving, State::Rejecting];
+        open.into_iter().chain(settled).find(|state| state.name() == name)
+    }
+}
+
+/// What the ledger knows of an action.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub seen: Seen,
+    pub state: State,
+    /// Why policy holds or denies it.
+    pub why: String,
+    pub verdict: Option<Verdict>,
+    messages: Option<Vec<Vec<u8>>>,
+}
+
+/// An action whose approval, and the bytes approved, are on disk. Only this module makes one, and hands it out only
+/// after the commit.
+#[derive(Debug)]
+pub struct Recorded {
+    id: ActionId,
+    messages: Vec<Vec<u8>>,
+}
+
+impl Recorded {
+    pub fn id(&self) -> &ActionId {
+        &self.id
+    }
+    pub fn messages(&self) -> &[Vec<u8>] {
+        &self.messages
+    }
+}
+
+/// What a write made of an action.
+#[derive(Debug)]
+pub enum Fate {
+    /// Its approval is recorded: sign and submit.
+    Approve(Recorded),
+    /// Its rejection is recorded: tell the backend.
+    Reject,
+    Held(String),
+    /// Policy denies it; its rejection is under way or done.
+    Denied(String),
+    /// Nothing changed: it stands here already.
+    Stands,
+    /// Nothing changed: other bytes were recorded for this id before.
+    OtherBytes,
+}
+
+impl Row {
+    pub fn read(transaction: &Transaction<'_>, id: &ActionId) -> Result<Option<Row>, rusqlite::Error> {
+        let sql = "SELECT id, claim, expires, state, why, verdict, messages FROM action WHERE id = ?1";
+        transaction.prepare_cached(sql)?.query_row([id.as_str()], Row::from_sql).optional()
+    }
+
+    fn from_sql(row: &rusqlite::Row<'_>) -> Result<Row, rusqlite::Error> {
+        let torn =
+            |column: usize| rusqlite::Error::InvalidColumnType(column, "action".into(), rusqlite::types::Type::Text);
+        let id = ActionId::try_from(row.get::<_, String>(0)?).map_err(|_| torn(0))?;
+        let messages: Option<Vec<u8>> = row.get(6)?;
+        Ok(Row {
+            seen: Seen { id, claim: row.get(1)?, expires: row.get(2)? },
+            state: State::read(&row.get::<_, String>(3)?).ok_or_else(|| torn(3))?,
+            why: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+            verdict: match row.get::<_, Option<String>>(5)?.as_deref() {
+                Some("approve") => Some(Verdict::Approve),
+                Some("hold") => Some(Verdict::Hold),
+                Some("deny") => Some(Verdict::Deny),
+                _ => None,
+            },
+            messages: match messages {
+                Some(octets) => Some(postcard::from_bytes(&octets).map_err(|_| torn(6))?),
+                None => None,
+            },
+        })
+    }
+
+    /// The bytes that were recorded for it.
+    pub fn messages(&self) -> Option<&[Vec<u8>]> {
+        self.messages.as_deref()
+    }
+
+    /// What a restart takes up again: approvals under way as [`Recorded`], and the ids of the rest by state.
+    pub fn unsettled(transaction: &Transaction<'_>) -> Result<Vec<(Row, Option<Recorded>)>, rusqlite::Error> {
+        let sql = "SELECT id, claim, expires, state, why, verdict, messages FROM action WHERE settled IS NULL";
+        let mut statement = transaction.prepare(sql)?;
+        let rows = statement.query_map([], Row::from_sql)?;
+        rows.map(|row| {
+            let row = row?;
+            let recorded = match (row.state, &row.messages) {
+                (State::Approving, Some(messages)) => {
+                    Some(Recorded { id: row.seen.id.clone(), messages: messages.clone() })
+                }
+                _ => None,
+            };
+            Ok((row, recorded))
+        })
+        .collect()
+    }
+
+    pub fn count(transaction: &Transaction<'_>) -> Result<Vec<(String, u64)>, rusqlite::Error> {
+        let mut statement = transaction.prepare("SELECT state, count(*) FROM action GROUP BY state ORDER BY state")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
+    }
+}
+
+/// Records an action that the feed brought; `false` where it is known already.
+pub fn see(transaction: &Transaction<'_>, seen: &Seen, now: u64) -> Result<bool, rusqlite::Error> {
+    let sql = "INSERT OR IGNORE INTO action (id, claim, expires, seen, state) VALUES (?1, ?2, ?3, ?4, 'seen')";
+    let values = params![seen.id.as_str(), seen.claim, seen.expires, now];
+    Ok(transaction.prepare_cached(sql)?.execute(values)? == 1)
+}
+
+/// Records what the policy says of an action that nobody has decided yet.
+pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<Fate, rusqlite::Error> {
+    if standing(transaction, judged.seen())?.is_some() {
+        return Ok(Fate::Stands);
+    }
+    match judged.permit_by_policy() {
+        Ok(permitted) if refused_before(transaction, permitted.judged().messages())? => {
+            let why = "these bytes were denied or rejected before, under another id";
+            write(transaction, permitted.judged(), State::Held, None, why, now)?;
+            Ok(Fate::Held(why.into()))
+        }
+        Ok(permitted) => record(transaction, &permitted, now),
+        Err(judged) => {
+            let why = judged.judgement().why.clone();
+            if judged.judgement().verdict == Verdict::Deny {
+                write(transaction, &judged, State::Rejecting, Some(By::Policy), &why, now)?;
+                refuse(transaction, judged.messages())?;
+                Ok(Fate::Denied(why))
+            } else {
+                write(transaction, &judged, State::Held, None, &why, now)?;
+                Ok(Fate::Held(why))
+            }
+        }
+    }
+}
+
+/// Records the partner app's approval.
+pub fn approve(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
+    match standing(transaction, permitted.judged().seen())? {
+        Some(row) if row.state != State::Held => Ok(Fate::Stands),
+        // The first bytes recorded for an id are its bytes for ever.
+        Some(row) if row.messages() != Some(permitted.judged().messages()) => Ok(Fate::OtherBytes),
+        _ => record(transaction, permitted, now),
+    }
+}
+
+/// Records the partner app's rejection.
+pub fn reject(
+    transaction: &Transaction<'_>,
+    seen: &Seen,
+    messages: &[Vec<u8>],
+    now: u64,
+) -> Result<Fate, rusqlite::Error> {
+    see(transaction, seen, now)?;
+    match Row::read(transaction, &seen.id)? {
+        Some(Row { state: State::Seen | State::Held, messages: recorded, .. }) => {
+            refuse(transaction, recorded.as_deref().unwrap_or(messages))?;
+            let sql = "UPDATE action SET state = 'rejecting', decided_by = 'client' WHERE id = ?1";
+            transaction.execute(sql, [seen.id.as_str()])?;
+            Ok(Fate::Reject)
+        }
+        Some(_) => Ok(Fate::Stands),
+        None => Err(rusqlite::Error::QueryReturnedNoRows),
+    }
+}
+
+/// Records how an action ended, with the signatures that the backend has and its bounded words. An action that is
+/// settled stays as it is: what comes later changes nothing.
+pub fn settle(
+    transaction: &Transaction<'_>,
+    id: &ActionId,
+    end: ActionEnd,
+    signatures: &[[u8; 49]],
+    detail: &str,
+    now: u64,
+) -> Result<bool, rusqlite::Error> {
+    let signatures = match signatures {
+        [] => None,
+        some => {
+            let octets: Vec<&[u8]> = some.iter().map(<[u8; 49]>::as_slice).collect();
+            Some(postcard::to_stdvec(&octets).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?)
+        }
+    };
+    let sql =
+        "UPDATE action SET state = ?2, signatures = ?3, detail = ?4, settled = ?5 WHERE id = ?1 AND settled IS NULL";
+    let values = params![id.as_str(), State::Settled(end).name(), signatures, detail, now];
+    Ok(transaction.prepare_cached(sql)?.execute(values)? == 1)
+}
+
+/// Settles what nobody has approved or rejected and whose time is over; their ids.
+pub fn expire(transaction: &Transaction<'_>, now: u64) -> Result<Vec<ActionId>, rusqlite::Error> {
+    let sql = "UPDATE action SET state = 'expired', settled = ?1
+               WHERE settled IS NULL AND state IN ('seen', 'held') AND expires <= ?1 RETURNING id";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let ids = statement.query_map([now], |row| row.get::<_, String>(0))?;
+    ids.filter_map(|id| id.map(|id| ActionId::try_from(id).ok()).transpose()).collect()
+}
+
+/// The row of an action that a decision may no longer start on: everything but one just seen.
+fn standing(transaction: &Transaction<'_>, seen: &Seen) -> Result<Option<Row>, rusqlite::Error> {
+    Ok(Row::read(transaction, &seen.id)?.filter(|row| row.state != State::Seen))
+}
+
+fn record(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
+    let judged = permitted.judged();
+    write(transaction, judged, State::Approving, Some(permitted.by()), &judged.judgement().why, now)?;
+    Ok(Fate::Approve(Recorded { id: judged.seen().id.clone(), messages: judged.messages().to_vec() }))
+}
+
+fn write(
+    transaction: &Transaction<'_>,
+    judged: &Judged,
+    state: State,
+    by: Option<By>,
+    why: &str,
+    now: u64,
+) -> Result<(), rusqlite::Error> {
+    see(transaction, judged.seen(), now)?;
+    let sql = "UPDATE action SET state = ?2, verdict = ?3, rule = ?4, why = ?5, decided_by = ?6, messages = ?7
+               WHERE id = ?1 AND settled IS NULL";
+    let messages = postcard::to_stdvec(judged.messages());
+    let messages = messages.map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+    let verdict = match judged.judgement().verdict {
+        Verdict::Approve => "approve",
+        Verdict::Hold => "hold",
+        Verdict::Deny => "deny",
+    };
+    let by = by.map(By::name);
+    let rule = &judged.judgement().rule;
+    let id = judged.seen().id.as_str();
+    transaction.prepare_cached(sql)?.execute(params![id, state.name(), verdict, rule, why, by, messages])?;
+    Ok(())
+}
+
+fn digest(message: &[u8]) -> [u8; 32] {
+    Sha256::digest(message).into()
+}
+
+fn refuse(transaction: &Transaction<'_>, messages: &[Vec<u8>]) -> Result<(), rusqlite::Error> {
+    let mut statement = transaction.prepare_cached("INSERT OR IGNORE INTO refused (digest) VALUES (?1)")?;
+    messages.iter().try_for_each(|m| statement.execute([digest(m).as_slice()]).map(drop))
+}
+
+fn refused_before(transaction: &Transaction<'_>, messages: &[Vec<u8>]) -> Result<bool, rusqlite::Error> {
+    let mut statement = transaction.prepare_cached("SELECT 1 FROM refused WHERE digest = ?1")?;
+    for message in messages {
+        if statement.exists([digest(message).as_slice()])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,210 @@
+//! The ledger: SQLite in WAL mode, `synchronous=FULL`, owned by one thread. It drains what has arrived, applies it in one
+//! transaction, commits, and only then answers: a burst costs one fsync a batch.
+
+mod actions;
+mod registration;
+mod schema;
+
+pub use actions::{Fate, Recorded, Row, State, approve, expire, judge, reject, see, settle};
+pub use registration::{Phase, RegistrationRow};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+/// The most that one transaction takes.
+const BATCH: usize = 512;
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    #[error("the ledger: {0}")]
+    Sqlite(String),
+    #[error("the ledger {path} is of schema {found}; this version knows {known}: run the version that wrote it")]
+    Schema { path: String, found: i64, known: i64 },
+    #[error(
+        "the ledger {0} is missing although the deed is there: restore it from a backup; it is not made anew silently"
+    )]
+    Missing(String),
+    #[error("the ledger ended")]
+    Ended,
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(e: rusqlite::Error) -> Self {
+        Error::Sqlite(e.to_string())
+    }
+}
+
+type After = Box<dyn FnOnce(Result<(), Error>) + Send>;
+type Work = Box<dyn FnOnce(&Transaction<'_>) -> After + Send>;
+
+enum Message {
+    Work(Work),
+    Close(Sender<()>),
+}
+
+/// The way to the ledger's thread. What is written here is on disk when it is answered.
+#[derive(Clone)]
+pub struct Ledger {
+    inbox: Sender<Message>,
+}
+
+impl Ledger {
+    /// Makes an empty ledger where there is none.
+    pub fn create(path: &Path) -> Result<(), Error> {
+        schema::open(path, true).map(drop)
+    }
+
+    /// Opens an existing ledger and starts its thread.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if !path.exists() {
+            return Err(Error::Missing(path.display().to_string()));
+        }
+        let connection = schema::open(path, false)?;
+        let (inbox, messages) = channel();
+        thread::spawn(move || serve(connection, &messages));
+        Ok(Self { inbox })
+    }
+
+    /// Does `work` in the next transaction; `then` gets its result once that is committed, on the ledger's thread: it
+    /// must be short. Where the commit fails it gets that error.
+    pub fn post<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
+        then: impl FnOnce(Result<T, Error>) + Send + 'static,
+    ) {
+        let work: Work = Box::new(move |transaction| {
+            let done = in_savepoint(transaction, work);
+            Box::new(move |committed| then(done.and_then(|value| committed.map(|()| value))))
+        });
+        // A ledger that ended drops the work, and with it `then`, whose replies then answer `Internal`.
+        if self.inbox.send(Message::Work(work)).is_err() {
+            tracing::error!("the ledger has ended");
+        }
+    }
+
+    /// The same, and waits.
+    pub fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (tell, told) = channel();
+        self.post(work, move |result| {
+            let _ = tell.send(result);
+        });
+        told.recv().map_err(|_| Error::Ended)?
+    }
+
+    /// Returns when all that was posted before is on disk.
+    pub fn close(&self) {
+        let (tell, told) = channel();
+        if self.inbox.send(Message::Close(tell)).is_ok() {
+            let _ = told.recv();
+        }
+    }
+}
+
+/// One work's failure takes back its own writes and nobody else's.
+fn in_savepoint<T>(
+    transaction: &Transaction<'_>,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
+) -> Result<T, Error> {
+    transaction.execute_batch("SAVEPOINT work")?;
+    match work(transaction) {
+        Ok(value) => {
+            transaction.execute_batch("RELEASE work")?;
+            Ok(value)
+        }
+        Err(e) => {
+            transaction.execute_batch("ROLLBACK TO work; RELEASE work")?;
+            Err(e.into())
+        }
+    }
+}
+
+fn serve(mut connection: Connection, messages: &Receiver<Message>) {
+    while let Ok(first) = messages.recv() {
+        let mut closing = None;
+        let mut batch = Vec::new();
+        for message in std::iter::once(first).chain(messages.try_iter().take(BATCH)) {
+            match message {
+                Message::Work(work) => batch.push(work),
+                Message::Close(tell) => closing = Some(tell),
+            }
+        }
+        commit(&mut connection, batch);
+        if let Some(tell) = closing {
+            let _ = tell.send(());
+            return;
+        }
+    }
+}
+
+fn commit(connection: &mut Connection, batch: Vec<Work>) {
+    if batch.is_empty() {
+        return;
+    }
+    let mut afters = Vec::with_capacity(batch.len());
+    let committed = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .and_then(|transaction| {
+            for work in batch {
+                afters.push(work(&transaction));
+            }
+            transaction.commit()
+        })
+        .map_err(Error::from);
+    if let Err(e) = &committed {
+        tracing::error!("nothing of {} writes was kept: {e}", afters.len());
+    }
+    for after in afters {
+        after(committed.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_takes_back_only_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        Ledger::create(&path).unwrap();
+        let ledger = Ledger::open(&path).unwrap();
+        let put = "INSERT INTO refused (digest) VALUES (?1)";
+        let (tell, told) = channel();
+        for digest in [b"a", b"a", b"b"] {
+            let tell = tell.clone();
+            ledger.post(move |t| t.execute(put, [digest.as_slice()]), move |r| tell.send(r.is_ok()).unwrap());
+        }
+        assert_eq!(told.iter().take(3).collect::<Vec<_>>(), [true, false, true]);
+        let count = ledger.call(|t| t.query_row("SELECT count(*) FROM refused", [], |r| r.get::<_, i64>(0)));
+        assert_eq!(count.unwrap(), 2);
+    }
+
+    #[test]
+    fn what_was_answered_is_there_after_a_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        Ledger::create(&path).unwrap();
+        let ledger = Ledger::open(&path).unwrap();
+        ledger.call(|t| t.execute("INSERT INTO refused (digest) VALUES (x'01')", [])).unwrap();
+        ledger.close();
+        assert!(matches!(ledger.call(|_| Ok(())), Err(Error::Ended)));
+        let again = Ledger::open(&path).unwrap();
+        let count = again.call(|t| t.query_row("SELECT count(*) FROM refused", [], |r| r.get::<_, i64>(0)));
+        assert_eq!(count.unwrap(), 1);
+    }
+
+    #[test]
+    fn a_missing_ledger_is_not_made_anew_and_a_foreign_schema_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        assert!(matches!(Ledger::open(&path), Err(Error::Missing(_))));
+        Ledger::create(&path).unwrap();
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(Ledger::open(&path), Err(Error::Schema { found: 99, .. })));
+    }
+}

@@ -1,0 +1,69 @@
+//! The registration: one row, first `finishing` (the sealed keys are on disk, the backend may or may not know), then
+//! `registered`.
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Finishing,
+    Registered,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrationRow {
+    pub phase: Phase,
+    pub name: String,
+    pub agent_id: String,
+    /// The M-Pin identity's octets.
+    pub identity: Vec<u8>,
+    /// 192 octets.
+    pub bls_public: Vec<u8>,
+    pub iddoc: Vec<u8>,
+    pub feed_url: Option<String>,
+    /// Unix seconds.
+    pub registered_at: Option<u64>,
+}
+
+impl RegistrationRow {
+    pub fn read(transaction: &Transaction<'_>) -> Result<Option<Self>, rusqlite::Error> {
+        let columns = "phase, name, agent_id, identity, bls_public, iddoc, feed_url, registered_at";
+        let read = |row: &Row<'_>| {
+            Ok(Self {
+                phase: match row.get::<_, String>(0)?.as_str() {
+                    "registered" => Phase::Registered,
+                    _ => Phase::Finishing,
+                },
+                name: row.get(1)?,
+                agent_id: row.get(2)?,
+                identity: row.get(3)?,
+                bls_public: row.get(4)?,
+                iddoc: row.get(5)?,
+                feed_url: row.get(6)?,
+                registered_at: row.get(7)?,
+            })
+        };
+        transaction.query_row(&format!("SELECT {columns} FROM registration"), [], read).optional()
+    }
+
+    /// Records that `finish` is about to be sent.
+    pub fn write_finishing(&self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+        let sql = "INSERT INTO registration (only_one, phase, name, agent_id, identity, bls_public, iddoc)
+                   VALUES (1, 'finishing', ?1, ?2, ?3, ?4, ?5)";
+        let values = params![self.name, self.agent_id, self.identity, self.bls_public, self.iddoc];
+        transaction.execute(sql, values).map(drop)
+    }
+
+    /// Records that the backend accepted it.
+    pub fn write_registered(transaction: &Transaction<'_>, feed_url: &str, now: u64) -> Result<(), rusqlite::Error> {
+        let sql = "UPDATE registration SET phase = 'registered', feed_url = ?1, registered_at = ?2";
+        match transaction.execute(sql, params![feed_url, now])? {
+            1 => Ok(()),
+            n => Err(rusqlite::Error::StatementChangedRows(n)),
+        }
+    }
+
+    /// Forgets a registration that the backend never accepted.
+    pub fn discard(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+        transaction.execute("DELETE FROM registration WHERE phase = 'finishing'", []).map(drop)
+    }
+}

@@ -1,0 +1,113 @@
+//! The steps of an approval, each a type that only the step before can make: `Seen → Judged → Permitted → Recorded → Signed`.
+//! `Recorded` is made by the ledger alone, after its commit; what is signed is the bytes that were judged.
+#![allow(clippy::result_large_err, reason = "what is not permitted goes back whole")]
+
+use ipc::ActionId;
+use policy::{Judgement, Verdict};
+
+pub use crate::ledger::Recorded;
+
+/// What is asked of an action's bytes, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A rule of the policy.
+    Policy,
+    /// The partner app's `PUT` or `DELETE`.
+    Client,
+}
+
+impl By {
+    pub fn name(self) -> &'static str {
+        match self {
+            By::Policy => "policy",
+            By::Client => "client",
+        }
+    }
+}
+
+/// An action that wants a verdict, and what the feed claims of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub id: ActionId,
+    /// The feed's `type`; `None` where the partner app named an action that the feed had not brought.
+    pub claim: Option<String>,
+    /// The feed's `expireTime`, Unix seconds.
+    pub expires: Option<u64>,
+}
+
+/// An action's bytes and what the policy says of them.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    seen: Seen,
+    messages: Vec<Vec<u8>>,
+    judgement: Judgement,
+}
+
+impl Judged {
+    pub fn new(policy: &policy::Policy, seen: Seen, messages: Vec<Vec<u8>>) -> Self {
+        let action = policy::Action { claimed_type: seen.claim.as_deref(), messages: &messages };
+        let judgement = policy.judge(&action);
+        Self { seen, messages, judgement }
+    }
+
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+    pub fn messages(&self) -> &[Vec<u8>] {
+        &self.messages
+    }
+    pub fn judgement(&self) -> &Judgement {
+        &self.judgement
+    }
+
+    /// By the policy's own verdict.
+    pub fn permit_by_policy(self) -> Result<Permitted, Judged> {
+        match self.judgement.verdict {
+            Verdict::Approve => Ok(Permitted { judged: self, by: By::Policy }),
+            _ => Err(self),
+        }
+    }
+
+    /// On the partner app's word: a deny stays a deny.
+    pub fn permit_by_client(self) -> Result<Permitted, Judged> {
+        match self.judgement.verdict {
+            Verdict::Deny => Err(self),
+            _ => Ok(Permitted { judged: self, by: By::Client }),
+        }
+    }
+}
+
+/// Bytes that may be signed once that is recorded.
+#[derive(Clone, Debug)]
+pub struct Permitted {
+    judged: Judged,
+    by: By,
+}
+
+impl Permitted {
+    pub fn judged(&self) -> &Judged {
+        &self.judged
+    }
+    pub fn by(&self) -> By {
+        self.by
+    }
+}
+
+/// Signatures over a recorded action's messages, one each in order.
+pub struct Signed {
+    id: ActionId,
+    signatures: Vec<[u8; 49]>,
+}
+
+impl Signed {
+    pub fn new(key: &milagro::SecretKey, recorded: &Recorded) -> Self {
+        let signatures = recorded.messages().iter().map(|m| key.sign(m).to_bytes()).collect();
+        Self { id: recorded.id().clone(), signatures }
+    }
+    pub fn id(&self) -> &ActionId {
+        &self.id
+    }
+    pub fn signatures(&self) -> &[[u8; 49]] {
+        &self.signatures
+    }
+}

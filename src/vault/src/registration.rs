@@ -1,0 +1,260 @@
+//! Registration (protocol.md §2). Until the backend's answer is checked the new keys are in memory alone; then they are
+//! sealed, recorded as `finishing`, and only then is `finish` sent. An interrupted one is taken up again or forgotten whole.
+
+mod reply;
+
+use crate::agent::{self, Agent, Secrets};
+use crate::clock;
+use crate::deed::{Deed, Registered};
+use crate::errands::{Job, TIMEOUT};
+use crate::files;
+use crate::ledger::{Phase, RegistrationRow};
+use crate::outcome::{self, Said};
+use crate::reply::Reply;
+use crate::room::{Room, Vault};
+use crate::rsa::RequestKey;
+use ipc::{Answer, Method, Outcome, Refusal, Registration, Secret};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+use std::time::Instant;
+use std::{fmt, thread};
+
+/// Registers on a thread of its own; one registration at a time.
+pub fn register(room: &Arc<Room>, registration: Registration, reply: Reply) {
+    let vault = match room.vault() {
+        Ok(vault) => vault,
+        Err(refusal) => return reply.refuse(refusal),
+    };
+    if vault.agent().is_some() {
+        return reply.refuse(Refusal::AlreadyRegistered);
+    }
+    if vault.registering.swap(true, Ordering::SeqCst) {
+        return reply.refuse(Refusal::RegistrationBusy);
+    }
+    let room = room.clone();
+    thread::spawn(move || {
+        let mut attempt = Attempt { room: &room, vault: &vault, secrets_left: false };
+        let result = attempt.register(registration);
+        if attempt.secrets_left {
+            room.errands.retire_courier();
+        }
+        vault.registering.store(false, Ordering::SeqCst);
+        match result {
+            Ok(agent_id) => {
+                tracing::info!(agent_id, "registered");
+                reply.send(Answer::Registered { agent_id });
+            }
+            Err(refusal) => {
+                tracing::warn!(?refusal, "not registered");
+                reply.refuse(refusal);
+            }
+        }
+        room.answer_tickets();
+    });
+}
+
+struct Attempt<'a> {
+    room: &'a Arc<Room>,
+    vault: &'a Arc<Vault>,
+    /// Secrets went through the courier.
+    secrets_left: bool,
+}
+
+impl Attempt<'_> {
+    fn register(&mut self, registration: Registration) -> Result<String, Refusal> {
+        let key = RequestKey::read(registration.private_key().expose()).map_err(Refusal::PrivateKey)?;
+        if let Some(row) = self.vault.ledger.call(RegistrationRow::read).map_err(internal)? {
+            match self.resume(row, registration.name()) {
+                Ok(agent) => return self.finish(agent),
+                Err(why) => {
+                    tracing::warn!("an interrupted registration is forgotten: {why}");
+                    self.forget()?;
+                }
+            }
+        }
+        let pending = self.init(&registration, key)?;
+        drop(registration);
+        self.finish(pending)
+    }
+
+    /// Sends `init` and checks its answer; what comes back is sealed and recorded.
+    fn init(&mut self, registration: &Registration, key: RequestKey) -> Result<Pending, Refusal> {
+        let secret = agent::new_key(&self.vault.token).map_err(internal)?;
+        let bls = secret.public_key().to_bytes();
+        let url = self.room.config.backend.endpoint("init");
+        let body = init_body(registration.name(), &bls, &self.vault.keys.identity).map_err(internal)?;
+        let timestamp = clock::now().to_string();
+        let sign = key.sign(&timestamp, &url, &body).ok_or_else(|| internal("the request could not be signed"))?;
+        drop(key);
+        let headers = vec![
+            ("x-api-key".to_owned(), registration.api_key().clone()),
+            ("x-timestamp".to_owned(), Secret::new(timestamp)),
+            ("x-sign".to_owned(), Secret::new(sign)),
+        ];
+        self.secrets_left = true;
+        let answer = accepted(self.ask("init", headers, body, None))?;
+
+        let expected = reply::Expected { name: registration.name(), bls: &bls, ec: &self.vault.keys.identity };
+        let reply = reply::check(answer, &expected).map_err(|why| {
+            tracing::error!("the backend's answer to init is refused: {why}");
+            Refusal::Malformed(why)
+        })?;
+        let pin = self.room.config.backend.read_pin().map_err(|e| Refusal::NotReady(e.to_string()))?;
+        let token = reply.client_secret.take_pin(&reply.identity, pin);
+        let row = RegistrationRow {
+            phase: Phase::Finishing,
+            name: registration.name().to_owned(),
+            agent_id: reply.agent_id,
+            identity: reply.identity,
+            bls_public: bls.to_vec(),
+            iddoc: reply.iddoc,
+            feed_url: None,
+            registered_at: None,
+        };
+        let secrets = Secrets::new(secret, token).map_err(internal)?;
+        self.store(&secrets).map_err(internal)?;
+        let recorded = row.clone();
+        self.vault.ledger.call(move |t| recorded.write_finishing(t)).map_err(internal)?;
+        Ok(Pending { iddoc: row.iddoc.clone(), agent: agent_of(&row, secrets, pin, String::new(), 0) })
+    }
+
+    /// Signs the IDDoc and sends `finish`. A no forgets everything; an unknown outcome keeps it for the next attempt.
+    fn finish(&mut self, pending: Pending) -> Result<String, Refusal> {
+        let Pending { iddoc, agent } = pending;
+        let signature = hex::encode(agent.secrets.sign(&iddoc));
+        let body = serde_json::json!({ "idDocSignatureHex": signature }).to_string().into_bytes();
+        let agent = Arc::new(agent);
+        let answer = match self.ask("finish", Vec::new(), body, Some(agent.clone())) {
+            Said::Yes(answer) => answer,
+            Said::No { status, words } => {
+                self.forget()?;
+                return Err(Refusal::Backend { status, words });
+            }
+            Said::Perhaps { refusal: Refusal::Backend { status: 401, words }, .. } => {
+                self.forget()?;
+                return Err(Refusal::Backend { status: 401, words });
+            }
+            Said::Perhaps { refusal, .. } => return Err(refusal),
+        };
+        let feed_url = self.feed_url(&answer);
+        let named = Registered {
+            agent_id: agent.id.clone(),
+            name: agent.name.clone(),
+            bls_key: hex::encode(agent.secrets.bls_public()),
+        };
+        let deed = Deed::new(&self.vault.keys, self.vault.recipients.clone(), Some(named));
+        deed.write(&self.room.config.state.deed(), &self.vault.token).map_err(internal)?;
+        let now = clock::now();
+        let kept = feed_url.clone();
+        self.vault.ledger.call(move |t| RegistrationRow::write_registered(t, &kept, now)).map_err(internal)?;
+        let id = agent.id.clone();
+        let mut agent = Arc::into_inner(agent).ok_or_else(|| internal("the registration's errand is still out"))?;
+        (agent.feed_url, agent.registered_at) = (feed_url, now);
+        self.vault.set_agent(agent);
+        Ok(id)
+    }
+
+    /// An earlier registration whose `finish` has no known outcome, where it is the same agent's.
+    fn resume(&self, row: RegistrationRow, name: &str) -> Result<Pending, String> {
+        if row.name != name {
+            return Err(format!("it was of another name than {name:?}"));
+        }
+        let state = &self.room.config.state;
+        let secrets = Secrets::open(&self.vault.token, &state.bls_sealed(), &state.mpin_sealed());
+        let secrets = secrets.map_err(|e| e.to_string())?;
+        if secrets.bls_public().as_slice() != row.bls_public {
+            return Err("the sealed BLS key is another than the one that was registered".into());
+        }
+        let pin = self.room.config.backend.read_pin().map_err(|e| e.to_string())?;
+        tracing::info!(agent_id = row.agent_id, "an interrupted registration goes on");
+        Ok(Pending { iddoc: row.iddoc.clone(), agent: agent_of(&row, secrets, pin, String::new(), 0) })
+    }
+
+    fn store(&self, secrets: &Secrets) -> Result<(), String> {
+        let state = &self.room.config.state;
+        let [bls, mpin] = secrets.seal(&self.vault.recipients).map_err(|e| e.to_string())?;
+        let written = files::write(&state.bls_sealed(), &bls).and_then(|()| files::write(&state.mpin_sealed(), &mpin));
+        written.map_err(|e| format!("the sealed keys cannot be written: {e}"))
+    }
+
+    /// No key stays behind.
+    fn forget(&self) -> Result<(), Refusal> {
+        self.vault.ledger.call(RegistrationRow::discard).map_err(internal)?;
+        self.vault.remove_sealed(&self.room.config.state).map_err(internal)
+    }
+
+    /// The feed's URL out of `finish`; the configured one wins (protocol.md §1), and one that is none is not taken.
+    fn feed_url(&self, answer: &[u8]) -> String {
+        #[derive(serde::Deserialize)]
+        struct Finished {
+            feed: String,
+        }
+        let own = self.room.config.backend.feed();
+        let Ok(Finished { feed }) = serde_json::from_slice(answer) else {
+            tracing::warn!("the backend's answer to finish names no feed; {own} is used");
+            return own;
+        };
+        match config::backend_feed_url(&feed) {
+            Err(why) => tracing::warn!("the feed URL of the backend is not used: {why}"),
+            Ok(url) if self.room.config.backend.feed_url.is_none() => return url.to_string(),
+            Ok(url) if url.as_str() != own => {
+                tracing::warn!("the backend names the feed {url}; the configured {own} is used")
+            }
+            Ok(_) => {}
+        }
+        own
+    }
+
+    fn ask(&self, tail: &str, headers: Vec<(String, Secret)>, body: Vec<u8>, pass: Option<Arc<Agent>>) -> Said {
+        let (tell, told) = channel();
+        self.room.errands.add(Job {
+            method: Method::Post,
+            tail: tail.to_owned(),
+            headers,
+            body,
+            pass,
+            // The backend must not make a second agent of one request.
+            repeatable: false,
+            until: Some(Instant::now() + TIMEOUT),
+            done: Box::new(move |outcome| drop(tell.send(outcome))),
+        });
+        // Late errands end themselves: twice the time covers the wait for a courier and the request.
+        let outcome = told.recv_timeout(TIMEOUT * 3);
+        outcome::read(outcome.unwrap_or(Outcome::Failed(ipc::Failure::Timeout)))
+    }
+}
+
+struct Pending {
+    iddoc: Vec<u8>,
+    agent: Agent,
+}
+
+pub fn agent_of(row: &RegistrationRow, secrets: Secrets, pin: u32, feed_url: String, registered_at: u64) -> Agent {
+    let (id, name, identity) = (row.agent_id.clone(), row.name.clone(), row.identity.clone());
+    Agent { id, name, identity, pin, feed_url, registered_at, secrets }
+}
+
+fn init_body(name: &str, bls: &[u8; 192], ec: &[u8; 65]) -> serde_json::Result<Vec<u8>> {
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        name: &'a str,
+        bls_public_key: String,
+        ec_public_key: String,
+    }
+    serde_json::to_vec(&Body { name, bls_public_key: hex::encode(bls), ec_public_key: hex::encode(ec) })
+}
+
+fn accepted(said: Said) -> Result<Vec<u8>, Refusal> {
+    match said {
+        Said::Yes(body) => Ok(body),
+        Said::No { status, words } => Err(Refusal::Backend { status, words }),
+        Said::Perhaps { refusal, .. } => Err(refusal),
+    }
+}
+
+fn internal(cause: impl fmt::Display) -> Refusal {
+    tracing::error!("registration: {cause}");
+    Refusal::Internal
+}

@@ -1,0 +1,95 @@
+//! The way back to an asker: each ask is answered once, whatever happens to it inside.
+
+use ipc::{Answer, Refusal};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use zeroize::Zeroizing;
+
+/// Answers that may wait for a slow reader before its connection is ended.
+pub const QUEUE: usize = 8192;
+
+/// A connection of a lane, as its answers see it.
+pub struct Connection {
+    pub id: u64,
+    stream: UnixStream,
+    out: SyncSender<Zeroizing<Vec<u8>>>,
+    open: AtomicUsize,
+    ended: AtomicBool,
+}
+
+impl Connection {
+    pub fn new(id: u64, stream: UnixStream, out: SyncSender<Zeroizing<Vec<u8>>>) -> Arc<Self> {
+        Arc::new(Self { id, stream, out, open: AtomicUsize::new(0), ended: AtomicBool::new(false) })
+    }
+
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// How many asks of this connection wait for their answers.
+    pub fn open_asks(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+}
+
+/// An ask's right to one answer. Dropped without one, it answers `Internal`, so that no asker waits for ever.
+pub struct Reply {
+    connection: Arc<Connection>,
+    id: u64,
+    answered: bool,
+}
+
+impl Reply {
+    pub fn new(connection: Arc<Connection>, id: u64) -> Self {
+        connection.open.fetch_add(1, Ordering::SeqCst);
+        Self { connection, id, answered: false }
+    }
+
+    pub fn send(mut self, answer: Answer) {
+        self.answer(&answer);
+    }
+
+    pub fn refuse(self, refusal: Refusal) {
+        self.send(Answer::Refused(refusal));
+    }
+
+    pub fn connection(&self) -> u64 {
+        self.connection.id
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.connection.has_ended()
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        self.answered = true;
+        self.connection.open.fetch_sub(1, Ordering::SeqCst);
+        let frame = match ipc::encode(self.id, answer) {
+            Ok(frame) => frame,
+            Err(e) => {
+                tracing::error!("an answer could not be framed: {e}");
+                return self.connection.end();
+            }
+        };
+        if let Err(TrySendError::Full(_)) = self.connection.out.try_send(frame) {
+            tracing::warn!("a lane does not read its answers: ended");
+            self.connection.end();
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.answer(&Answer::Refused(Refusal::Internal));
+        }
+    }
+}
