@@ -1,1 +1,22 @@
-//!
+//! Enters: a PKCS#11 module's path, a PIN's whereabouts, 32-byte digests, points of P-256, age files.
+//! Leaves: public keys, low-S signatures that were verified, shared secrets, unsealed bytes that wipe themselves.
+//! Never: a private key, a PIN in an error or a log, a second try of a refused PIN, an unverified signature.
+
+mod call;
+mod config;
+mod curve;
+mod ecdh;
+mod error;
+mod hpke;
+mod keys;
+mod link;
+mod pin;
+pub mod seal;
+mod token;
+
+pub use call::Call;
+pub use config::{Config, Curve, PinSource, Role, TokenSelector};
+pub use error::Error;
+pub use keys::PublicKeys;
+pub use pin::clear_refused_pin;
+pub use token::Token;

@@ -1,0 +1,71 @@
+//! What an operator says about the token.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The curve of a key. The audit and the sealing key are always P-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    P256,
+    Secp256k1,
+}
+
+/// Which token of the module is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSelector {
+    /// `CK_TOKEN_INFO.label`, without its trailing blanks.
+    Label(String),
+    /// The slot's id, for modules whose `C_GetTokenInfo` cannot be read.
+    Slot(u64),
+}
+
+/// Where the user PIN is. It is read for each login and wiped after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PinSource {
+    /// A regular file that only its owner may read; one trailing newline is not part of the PIN.
+    File(PathBuf),
+    /// A systemd credential: the file of this name in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+/// Everything that [`crate::Token::open`] needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The PKCS#11 module, a shared library.
+    pub module: PathBuf,
+    pub token: TokenSelector,
+    pub pin: PinSource,
+    pub identity_curve: Curve,
+    /// This file is made when the token refuses the PIN; while it is there, no login is tried. Its directory must be
+    /// writable at every login.
+    pub refused_pin_marker: PathBuf,
+    /// How many operations may run at once; one session each, at least one.
+    pub workers: usize,
+}
+
+/// The three keys of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Identity,
+    Audit,
+    Sealing,
+}
+
+impl fmt::Display for Curve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::P256 => "P-256",
+            Self::Secp256k1 => "secp256k1",
+        })
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Identity => "identity",
+            Self::Audit => "audit",
+            Self::Sealing => "sealing",
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! The crate's one error: what happened by the specification's names, and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::call::Call;
+use crate::config::{Curve, Role};
+
+/// No variant carries a PIN, a key or sealed content.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot load the PKCS#11 module {}: {why}. Check `module` in [hsm] and that the vendor's package is installed", path.display())]
+    Module { path: PathBuf, why: String },
+    #[error(
+        "C_Initialize: CKR_CRYPTOKI_ALREADY_INITIALIZED (0x191): this process has the module open already; open the token once and share it"
+    )]
+    ModuleInUse,
+    #[error(
+        "there is no token {wanted}; the module has {there}. Check `token` in [hsm], or initialise the token (softhsm-setup.sh makes one for SoftHSM)"
+    )]
+    TokenMissing { wanted: String, there: String },
+    #[error("{count} tokens have the label \"{label}\"; say which by `slot` instead of `token` in [hsm]")]
+    TokenAmbiguous { label: String, count: usize },
+    #[error("the token is not reachable: {0}; it is tried again at the next use")]
+    Unreachable(String),
+
+    #[error("cannot use the PIN in {source_name}: {why}")]
+    PinSource { source_name: String, why: String },
+    #[error(
+        "{call}: the token refused the PIN. It is not tried again: correct the PIN file or credential, then type `signing-agent init --try-pin-again`"
+    )]
+    PinIncorrect { call: Call },
+    #[error(
+        "{call}: the token has locked the PIN. It is not tried again: let the token's security officer set a new PIN (C_InitPIN, the vendor's tool), then type `signing-agent init --try-pin-again`"
+    )]
+    PinLocked { call: Call },
+    #[error(
+        "{call}: the token does not take a PIN like this. It is not tried again: set or correct the PIN, then type `signing-agent init --try-pin-again`"
+    )]
+    PinUnusable { call: Call },
+    #[error("the token refused this PIN before, so no login is tried ({} says when and why). Correct the PIN, then type `signing-agent init --try-pin-again`", marker.display())]
+    PinRefusedBefore { marker: PathBuf },
+    #[error("cannot keep the note that a PIN was refused, {}: {source}. Without it no login is tried: make its directory writable for this user", path.display())]
+    Marker { path: PathBuf, source: io::Error },
+
+    #[error("{call}: {}", call.advice())]
+    Pkcs11 { call: Call },
+    #[error("{call}: the module does not offer {mechanism}{needed_for}. Use another module or token, or allow the mechanism in its configuration", mechanism = call.mechanism())]
+    MechanismMissing { call: Call, needed_for: String },
+    #[error("the PKCS#11 module answered with something that is no answer: {0}")]
+    Malformed(String),
+
+    #[error("the token has no {role} key: type `signing-agent init`")]
+    KeyMissing { role: Role },
+    #[error(
+        "the token has {count} keys with the label of the {role} key: remove the wrong one with the vendor's tool (pkcs11-tool --delete-object); nothing is signed or opened until then"
+    )]
+    KeyDuplicate { role: Role, count: usize },
+    #[error(
+        "the token has the {role} key's private half but no public one: restore the public key with the vendor's tool"
+    )]
+    KeyHalf { role: Role },
+    #[error(
+        "wrong key type: the {role} key in the token is {found}, not {wanted}. Correct `identity_curve` in [hsm], or use another token"
+    )]
+    KeyType { role: Role, found: String, wanted: Curve },
+    #[error("the {role} key in the token is {what}: such a key is not used. Make new keys in a fresh token")]
+    KeyExposed { role: Role, what: &'static str },
+    #[error(
+        "the token's keys are not the ones that this process started with; if the token was replaced on purpose, start the agent again"
+    )]
+    KeysChanged,
+
+    #[error("the point is not on P-256; it was not given to the token")]
+    Point,
+    #[error(
+        "the token's {role} key and its public half do not belong together: what the token computed does not verify"
+    )]
+    Mismatch { role: Role },
+    #[error("C_GenerateRandom gave nothing but zeros: the token's generator is broken")]
+    NoRandomness,
+
+    #[error("\"{text}\" is no recipient: {why}. Recipients are age1… (X25519) or age1tag… (P-256)")]
+    Recipient { text: String, why: &'static str },
+    #[error("nothing can be sealed without a recipient")]
+    NoRecipients,
+    #[error("cannot seal: {0}")]
+    Seal(String),
+    #[error("the sealed file is longer than {limit} bytes")]
+    SealedTooLong { limit: usize },
+    #[error("not an age file: {0}")]
+    NotAgeFile(String),
+    #[error(
+        "unseal: no matching key: the file is not sealed to this token's sealing key. Use the token that it was sealed to, or a recovery key with `age --decrypt`"
+    )]
+    NoMatchingKey,
+    #[error("unseal: the file is damaged or was tampered with; restore it from a backup")]
+    Tampered,
+}
+
+impl Error {
+    /// Sorts what cryptoki returns: a call that failed, a mechanism that is not there, or nonsense.
+    pub(crate) fn from_cryptoki(error: cryptoki::error::Error) -> Self {
+        match error {
+            cryptoki::error::Error::Pkcs11(code, function) => {
+                let call = Call { function, code };
+                if call.is_not_offered() {
+                    Self::MechanismMissing { call, needed_for: String::new() }
+                } else {
+                    Self::Pkcs11 { call }
+                }
+            }
+            other => Self::Malformed(other.to_string()),
+        }
+    }
+
+    /// Logging in again may help.
+    pub(crate) fn is_loss(&self) -> bool {
+        matches!(self, Self::Pkcs11 { call } if call.is_loss())
+    }
+
+    pub(crate) fn is_stale_handle(&self) -> bool {
+        matches!(self, Self::Pkcs11 { call } if call.is_stale_handle())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptoki::context::Function;
+    use cryptoki::error::{Error as Pkcs11Error, RvError};
+
+    use super::*;
+
+    #[test]
+    fn what_a_module_cannot_do_is_told_by_its_mechanism_and_is_no_loss() {
+        for code in [RvError::MechanismInvalid, RvError::FunctionNotSupported, RvError::CurveNotSupported] {
+            let error = Error::from_cryptoki(Pkcs11Error::Pkcs11(code, Function::GenerateKeyPair));
+            assert!(matches!(error, Error::MechanismMissing { .. }) && !error.is_loss());
+            assert!(error.to_string().contains("does not offer CKM_EC_KEY_PAIR_GEN"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_modules_return_when_the_token_is_gone_is_a_loss() {
+        for code in [
+            RvError::DeviceRemoved,
+            RvError::TokenNotPresent,
+            RvError::SessionHandleInvalid,
+            RvError::DeviceError,
+            RvError::UserNotLoggedIn,
+            RvError::CryptokiNotInitialized,
+            RvError::ObjectHandleInvalid,
+            RvError::VendorDefined(0x8000_0001),
+        ] {
+            assert!(Error::from_cryptoki(Pkcs11Error::Pkcs11(code, Function::Sign)).is_loss(), "{code:?}");
+        }
+        for code in [RvError::PinIncorrect, RvError::PinLocked, RvError::KeyFunctionNotPermitted, RvError::DataInvalid]
+        {
+            assert!(!Error::from_cryptoki(Pkcs11Error::Pkcs11(code, Function::Sign)).is_loss(), "{code:?}");
+        }
+    }
+}

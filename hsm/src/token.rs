@@ -1,0 +1,238 @@
+//! The token as the rest of the house sees it: operations that log in again by themselves where the token was lost.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bech32::Hrp;
+use cryptoki::context::Pkcs11;
+use cryptoki::mechanism::Mechanism;
+use cryptoki::session::Session;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::config::{Config, Curve, Role};
+use crate::ecdh;
+use crate::error::Error;
+use crate::keys::{self, Keys, PublicKeys};
+use crate::link::Link;
+use crate::pin::PinGate;
+
+/// An open token. A process has one for each module, for C_Initialize and C_Finalize are the process's; share it.
+pub struct Token {
+    config: Config,
+    gate: PinGate,
+    library: Pkcs11,
+    life: RwLock<Life>,
+    /// Set once the keys have been seen: another token with the same label is not taken for this one.
+    known: Mutex<Option<PublicKeys>>,
+}
+
+/// Workers hold it for reading during an operation; who logs in again holds it for writing, so that no session of an
+/// earlier life is left when the next begins.
+struct Life {
+    number: u64,
+    /// Why there is no link, where there is none.
+    link: Result<Link, String>,
+}
+
+impl Token {
+    /// Loads the module, finds the token and logs in. It needs no keys yet.
+    ///
+    /// # Errors
+    /// Module, token and PIN errors, each with what to do.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        let library = Pkcs11::new(&config.module)
+            .map_err(|e| Error::Module { path: config.module.clone(), why: e.to_string() })?;
+        let gate = PinGate::new(config.pin.clone(), config.refused_pin_marker.clone());
+        let link = Link::new(&library, &config, &gate)?;
+        Ok(Self {
+            config,
+            gate,
+            library,
+            life: RwLock::new(Life { number: 0, link: Ok(link) }),
+            known: Mutex::new(None),
+        })
+    }
+
+    /// The three keys, made where they are missing, and tried: two signatures and a key agreement must verify.
+    /// Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// Two keys of one role, a key of another type, a mechanism that is not offered, a token that may not be written to.
+    pub fn ensure_keys(&self) -> Result<PublicKeys, Error> {
+        // Keys that this process has seen are never made again.
+        if self.known().is_none() {
+            self.with_link(|link| {
+                let session = link.writing_session()?;
+                keys::ensure(&session, Role::Identity, self.config.identity_curve)?;
+                keys::ensure(&session, Role::Audit, Curve::P256)?;
+                keys::ensure(&session, Role::Sealing, Curve::P256)
+            })?;
+        }
+        let public = self.public_keys()?;
+        self.try_key(Role::Identity)?;
+        self.try_key(Role::Audit)?;
+        let (point, expected) = ecdh::ephemeral(&public.sealing).ok_or(Error::Point)?;
+        if *self.ecdh(&point)? != *expected {
+            return Err(Error::Mismatch { role: Role::Sealing });
+        }
+        Ok(public)
+    }
+
+    /// # Errors
+    /// [`Error::KeyMissing`] before `signing-agent init`.
+    pub fn public_keys(&self) -> Result<PublicKeys, Error> {
+        self.with_keys(|_, keys| Ok(keys.public()))
+    }
+
+    /// ECDSA over a SHA-256 digest with the identity or the audit key: r ‖ s, 32 bytes each, low-S, verified.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if the signature does not verify; the sealing key does not sign.
+    pub fn sign(&self, role: Role, digest: &[u8; 32]) -> Result<[u8; 64], Error> {
+        if role == Role::Sealing {
+            return Err(Error::Malformed("the sealing key does not sign".into()));
+        }
+        // Raw CKM_ECDSA: not every module has CKM_ECDSA_SHA256.
+        self.with_keys(|session, keys| {
+            let key = keys.of(role);
+            let signature = session.sign(&Mechanism::Ecdsa, key.private, digest).map_err(Error::from_cryptoki)?;
+            key.curve.low_s_verified(&key.public, digest, &signature).ok_or(Error::Mismatch { role })
+        })
+    }
+
+    /// The x coordinate of `point` times the sealing key, 32 bytes. `point` is `04 ‖ x ‖ y` on P-256.
+    ///
+    /// # Errors
+    /// [`Error::Point`], before the token sees it, if the point is not on the curve.
+    pub fn ecdh(&self, point: &[u8; 65]) -> Result<Zeroizing<[u8; 32]>, Error> {
+        if !Curve::P256.has(point) {
+            return Err(Error::Point);
+        }
+        self.with_keys(|session, keys| ecdh::derive(session, &keys.sealing, point))
+    }
+
+    /// Fills `out`, 16 bytes or more, from the token's generator.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`] if it is all zeros.
+    pub fn random(&self, out: &mut [u8]) -> Result<(), Error> {
+        out.zeroize();
+        let length = out.len();
+        let fresh = self.with_session(|session| {
+            let mut bytes = Zeroizing::new(vec![0; length]);
+            session.generate_random_slice(&mut bytes).map_err(Error::from_cryptoki)?;
+            Ok(bytes)
+        })?;
+        if fresh.iter().all(|byte| *byte == 0) {
+            return Err(Error::NoRandomness);
+        }
+        out.copy_from_slice(&fresh);
+        Ok(())
+    }
+
+    /// The sealing key as an age recipient, `age1tag1…`.
+    ///
+    /// # Errors
+    /// As [`Token::public_keys`].
+    pub fn recipient(&self) -> Result<String, Error> {
+        use p256::elliptic_curve::sec1::ToEncodedPoint as _;
+        let key = p256::PublicKey::from_sec1_bytes(&self.public_keys()?.sealing).map_err(|_| Error::Point)?;
+        let prefix = Hrp::parse("age1tag").map_err(|e| Error::Malformed(e.to_string()))?;
+        Ok(age_core::primitives::bech32_encode(prefix, key.to_encoded_point(true).as_bytes()))
+    }
+
+    /// Is the token alive? A signature with the audit key; session and token information prove nothing (SoftHSM gives
+    /// both after its token directory has gone).
+    ///
+    /// # Errors
+    /// What the signature failed with, after a new login was tried.
+    pub fn check(&self) -> Result<(), Error> {
+        self.try_key(Role::Audit)
+    }
+
+    fn try_key(&self, role: Role) -> Result<(), Error> {
+        self.sign(role, b"signing-agent: is the key there?").map(drop)
+    }
+
+    fn with_keys<T>(&self, work: impl Fn(&Session, &Keys) -> Result<T, Error>) -> Result<T, Error> {
+        self.with_link(|link| {
+            link.with_session(|session| match work(session, &*self.keys(link, session)?) {
+                Err(error) if error.is_stale_handle() => {
+                    link.cache_keys(None);
+                    work(session, &*self.keys(link, session)?)
+                }
+                outcome => outcome,
+            })
+        })
+    }
+
+    fn with_session<T>(&self, work: impl Fn(&Session) -> Result<T, Error>) -> Result<T, Error> {
+        self.with_link(|link| link.with_session(&work))
+    }
+
+    /// Runs `work`; where the token was lost, once more after a new login.
+    fn with_link<T>(&self, work: impl Fn(&Link) -> Result<T, Error>) -> Result<T, Error> {
+        let lost = {
+            let life = self.life.read().unwrap_or_else(PoisonError::into_inner);
+            match &life.link {
+                Ok(link) => match work(link) {
+                    Err(error) if self.is_loss(&error) => {
+                        tracing::warn!(%error, "the token was lost; logging in again");
+                        life.number
+                    }
+                    outcome => return outcome,
+                },
+                Err(_) => life.number,
+            }
+        };
+        self.begin_anew(lost)?;
+        let life = self.life.read().unwrap_or_else(PoisonError::into_inner);
+        match &life.link {
+            Ok(link) => work(link),
+            Err(why) => Err(Error::Unreachable(why.clone())),
+        }
+    }
+
+    /// Ends the life of this number and begins the next. If another worker has done so already, that one serves.
+    fn begin_anew(&self, lost: u64) -> Result<(), Error> {
+        let mut life = self.life.write().unwrap_or_else(PoisonError::into_inner);
+        if life.number != lost {
+            return Ok(());
+        }
+        life.number += 1;
+        // The old one goes first: its sessions, then C_Finalize.
+        life.link = Err("logging in".into());
+        match Link::new(&self.library, &self.config, &self.gate) {
+            Ok(link) => {
+                life.link = Ok(link);
+                Ok(())
+            }
+            Err(error) => {
+                life.link = Err(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// A key that was there and is not is how SoftHSM says that its token has gone.
+    fn is_loss(&self, error: &Error) -> bool {
+        error.is_loss() || (matches!(error, Error::KeyMissing { .. }) && self.known().is_some())
+    }
+
+    fn keys(&self, link: &Link, session: &Session) -> Result<Arc<Keys>, Error> {
+        if let Some(keys) = link.cached_keys() {
+            return Ok(keys);
+        }
+        let keys = Arc::new(Keys::find(session, self.config.identity_curve)?);
+        let mut known = self.known();
+        if known.is_some_and(|known| known != keys.public()) {
+            return Err(Error::KeysChanged);
+        }
+        *known = Some(keys.public());
+        link.cache_keys(Some(Arc::clone(&keys)));
+        Ok(keys)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Option<PublicKeys>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
