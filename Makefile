@@ -12,10 +12,11 @@ build:
 
 # What the tests call besides Rust: SoftHSM, a second PKCS#11 client, and a debugger that looks into the rooms' memory.
 tools:
-	./install.sh softhsm2-util=softhsm2 pkcs11-tool=opensc gcore=gdb
+	./softhsm-setup.sh --install-only
+	./install.sh pkcs11-tool=opensc gcore=gdb
 
 demo:
-	./install.sh softhsm2-util=softhsm2
+	./softhsm-setup.sh --install-only
 	cargo build --release --locked -p signing-agent -p signing-agent-vault -p signing-agent-api -p signing-agent-courier -p signing-agent-tests --bins
 	./target/release/demo
 
@@ -25,11 +26,11 @@ test: tools
 
 # The demo in a release build, and that every bench still builds and runs once.
 test-long: tools demo
-	cargo bench --locked --workspace --benches -- --test
+	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent -- --test
 
 bench: tools
 	cargo build --release --locked --workspace --bins
-	cargo bench --locked -p milagro -p signing-agent-benches
+	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent
 
 lint:
 	cargo fmt --all --check

@@ -8,6 +8,7 @@ for pair in "$@"; do
 done
 ((${#missing[@]})) || exit 0
 
+command -v apt-get >/dev/null 2>&1 || { echo "missing: ${missing[*]}, and there is no apt-get here: install them" >&2; exit 1; }
 line="apt-get install -y --no-install-recommends ${missing[*]}"
 if [ "$(id -u)" -eq 0 ]; then
     as_root=()

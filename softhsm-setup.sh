@@ -29,17 +29,8 @@ installed() { command -v softhsm2-util >/dev/null && module_path >/dev/null; }
 
 install_softhsm() {
     if installed; then return; fi
-    local line='apt-get update && apt-get install -y --no-install-recommends softhsm2'
-    command -v apt-get >/dev/null || die "softhsm2 is not installed, and there is no apt-get here; install SoftHSM 2.6 or later"
-    local as_root=(env DEBIAN_FRONTEND=noninteractive)
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || die "softhsm2 is not installed; as root, type: $line"
-        as_root=(sudo "${as_root[@]}")
-    fi
-    say "installing softhsm2: $line"
-    { "${as_root[@]}" apt-get -q update && "${as_root[@]}" apt-get -q install -y --no-install-recommends softhsm2; } >&2 ||
-        die "that failed; as root, type: $line"
-    installed || die "softhsm2 was installed, but softhsm2-util or libsofthsm2.so is not where it is looked for"
+    "$(dirname -- "${BASH_SOURCE[0]}")/install.sh" softhsm2-util=softhsm2
+    installed || die "softhsm2-util or libsofthsm2.so is not where it is looked for; install SoftHSM 2.6 or later"
 }
 
 # 20 random digits, in a file that only its owner may read.

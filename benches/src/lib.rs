@@ -1,1 +1,3 @@
-//!
+//! Enters: nothing.
+//! Leaves: nothing; the measurements are in `benches/`, and `make bench` runs them.
+//! Never: part of the daemon.

@@ -72,3 +72,16 @@ pub enum Error {
     #[error("{}: [backend] pin_file must hold one number from 0 to 9999 and nothing else", .path.display())]
     PinContent { path: PathBuf },
 }
+
+#[cfg(test)]
+mod documented {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_says_every_default_as_it_is() {
+        let documented = Config::parse(include_str!("../../../docs/signing-agent.toml"), Path::new("/etc")).unwrap();
+        let least = "[backend]\nurl = \"https://play-api.qredo.network/api/v1/p\"\n";
+        let least = Config::parse(least, Path::new("/etc")).unwrap();
+        assert_eq!(format!("{documented:?}"), format!("{least:?}"));
+    }
+}

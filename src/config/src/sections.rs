@@ -96,7 +96,7 @@ impl State {
     }
 
     pub fn deed(&self) -> PathBuf {
-        self.dir.join("deed.json")
+        self.dir.join("deed.jws")
     }
 
     /// Exists while the token has refused the PIN and no operator has said to try again.

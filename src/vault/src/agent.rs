@@ -22,6 +22,18 @@ pub enum Error {
     Memory(std::io::Error),
 }
 
+impl Error {
+    /// The sealed file itself is at fault: no later try will open it.
+    pub fn is_for_good(&self) -> bool {
+        use hsm::Error::{NoMatchingKey, NotAgeFile, SealedTooLong, Tampered};
+        match self {
+            Error::Token(e) => matches!(e, NoMatchingKey | NotAgeFile(_) | SealedTooLong { .. } | Tampered),
+            Error::File { .. } | Error::Curve(_) => true,
+            Error::Random(_) | Error::Memory(_) => false,
+        }
+    }
+}
+
 /// What the agent signs and proves itself with.
 pub struct Secrets {
     key: Locked<SecretKey>,

@@ -6,7 +6,7 @@ use crate::ledger;
 use crate::pipeline::Seen;
 use crate::reply::Reply;
 use crate::room::{Room, Vault};
-use ipc::{ActionId, Answer, bounded};
+use ipc::{ActionId, Answer, Refusal, bounded};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -53,7 +53,10 @@ fn see(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, reply: Reply) {
                     decide::fetch(&room, &vault_then, fresh, Some(0));
                 }
                 Ok(false) => tracing::debug!(action = %fresh.id, "known already"),
-                Err(e) => tracing::error!(action = %fresh.id, "not recorded: {e}"),
+                Err(e) => {
+                    tracing::error!(action = %fresh.id, "not recorded: {e}");
+                    return reply.refuse(Refusal::Internal);
+                }
             }
             reply.send(Answer::Noted);
         },

@@ -65,7 +65,7 @@ impl Attempt<'_> {
     fn register(&mut self, registration: Registration) -> Result<String, Refusal> {
         let key = RequestKey::read(registration.private_key().expose()).map_err(Refusal::PrivateKey)?;
         if let Some(row) = self.vault.ledger.call(RegistrationRow::read).map_err(internal)? {
-            match self.resume(row, registration.name()) {
+            match self.resume(row, registration.name())? {
                 Ok(agent) => return self.finish(agent),
                 Err(why) => {
                     tracing::warn!("an interrupted registration is forgotten: {why}");
@@ -100,7 +100,7 @@ impl Attempt<'_> {
             tracing::error!("the backend's answer to init is refused: {why}");
             Refusal::Malformed(why)
         })?;
-        let pin = self.room.config.backend.read_pin().map_err(|e| Refusal::NotReady(e.to_string()))?;
+        let pin = self.pin()?;
         let token = reply.client_secret.take_pin(&reply.identity, pin);
         let row = RegistrationRow {
             phase: Phase::Finishing,
@@ -155,20 +155,25 @@ impl Attempt<'_> {
         Ok(id)
     }
 
-    /// An earlier registration whose `finish` has no known outcome, where it is the same agent's.
-    fn resume(&self, row: RegistrationRow, name: &str) -> Result<Pending, String> {
+    /// An earlier registration whose `finish` has no known outcome; or why it is not gone on with.
+    fn resume(&self, row: RegistrationRow, name: &str) -> Result<Result<Pending, String>, Refusal> {
         if row.name != name {
-            return Err(format!("it was of another name than {name:?}"));
+            return Ok(Err(format!("it was of another name than {name:?}")));
         }
         let state = &self.room.config.state;
-        let secrets = Secrets::open(&self.vault.token, &state.bls_sealed(), &state.mpin_sealed());
-        let secrets = secrets.map_err(|e| e.to_string())?;
-        if secrets.bls_public().as_slice() != row.bls_public {
-            return Err("the sealed BLS key is another than the one that was registered".into());
-        }
-        let pin = self.room.config.backend.read_pin().map_err(|e| e.to_string())?;
+        let secrets = match Secrets::open(&self.vault.token, &state.bls_sealed(), &state.mpin_sealed()) {
+            Ok(secrets) if secrets.bls_public().as_slice() == row.bls_public => secrets,
+            Ok(_) => return Ok(Err("the sealed BLS key is another than the one that was registered".into())),
+            Err(e) if e.is_for_good() => return Ok(Err(e.to_string())),
+            Err(e) => return Err(internal(e)),
+        };
+        let pin = self.pin()?;
         tracing::info!(agent_id = row.agent_id, "an interrupted registration goes on");
-        Ok(Pending { iddoc: row.iddoc.clone(), agent: agent_of(&row, secrets, pin, String::new(), 0) })
+        Ok(Ok(Pending { iddoc: row.iddoc.clone(), agent: agent_of(&row, secrets, pin, String::new(), 0) }))
+    }
+
+    fn pin(&self) -> Result<u32, Refusal> {
+        self.room.config.backend.read_pin().map_err(|e| Refusal::NotReady(e.to_string()))
     }
 
     fn store(&self, secrets: &Secrets) -> Result<(), String> {
@@ -178,8 +183,13 @@ impl Attempt<'_> {
         written.map_err(|e| format!("the sealed keys cannot be written: {e}"))
     }
 
-    /// No key stays behind.
+    /// No key stays behind, nor a deed that names it.
     fn forget(&self) -> Result<(), Refusal> {
+        let path = self.room.config.state.deed();
+        if Deed::read(&path, &self.vault.keys).map_err(internal)?.agent.is_some() {
+            let deed = Deed::new(&self.vault.keys, self.vault.recipients.clone(), None);
+            deed.write(&path, &self.vault.token).map_err(internal)?;
+        }
         self.vault.ledger.call(RegistrationRow::discard).map_err(internal)?;
         self.vault.remove_sealed(&self.room.config.state).map_err(internal)
     }

@@ -271,6 +271,10 @@ impl Vault {
                 vault.set_agent(unseal(config, &vault, deed, row)?);
             }
             Some(_) => tracing::warn!("a registration was interrupted: register again to go on with it"),
+            None if deed.agent.is_some() => {
+                let words = "the deed names an agent that the ledger does not know: restore both from one backup";
+                return Err(Trouble::lasting(words));
+            }
             // Sealed keys that no registration speaks of are what an interrupted one left.
             None => vault.remove_sealed(&config.state).map_err(Trouble::lasting)?,
         }

@@ -1,0 +1,321 @@
+//! The whole house: a token, a simulated backend, and the agent's binaries under `signing-agent run`.
+
+use crate::Token;
+use custody_simulator::{Options, Reply, Simulator, call};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A policy that approves every wallet asset.
+pub const APPROVE_ALL: &str = "[[rule]]\nname = \"everything\"\nverdict = \"approve\"\nunlimited = true\n";
+
+/// How long anything here may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a house is built with.
+#[derive(Clone)]
+pub struct Settings {
+    /// `policy.toml`; none if absent.
+    pub policy: Option<String>,
+    pub recovery: Vec<String>,
+    pub log_level: &'static str,
+    pub simulator: Options,
+    /// Where the binaries are, if not beside this one.
+    pub bin: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { policy: None, recovery: Vec::new(), log_level: "debug", simulator: Options::default(), bin: None }
+    }
+}
+
+impl Settings {
+    pub fn with_policy(policy: &str) -> Self {
+        Self { policy: Some(policy.to_owned()), ..Self::default() }
+    }
+}
+
+/// Dropping it stops the agent and removes its directory.
+pub struct House {
+    pub dir: TempDir,
+    pub token: Token,
+    pub simulator: Simulator,
+    pub settings: Settings,
+    run: Option<Child>,
+    partner: Option<Value>,
+}
+
+/// A program of this workspace, as built beside the running one.
+pub fn binary(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("this program has a path");
+    let beside = own.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|path| path.is_file());
+    beside.unwrap_or_else(|| panic!("{name} is not built: `cargo build --workspace --bins` first, as `make test` does"))
+}
+
+impl House {
+    /// A token, a simulator and a configuration; nothing is initialised or started.
+    pub fn empty(settings: Settings) -> Self {
+        let dir = TempDir::with_prefix("signing-agent-").expect("a temporary directory");
+        let token = Token::make(&dir.path().join("token"));
+        let simulator = Simulator::start(settings.simulator.clone()).expect("the simulator starts");
+        let house = Self { dir, token, simulator, settings, run: None, partner: None };
+        house.write_config();
+        house
+    }
+
+    /// An initialised house, running.
+    pub fn start(settings: Settings) -> Self {
+        let mut house = Self::empty(settings);
+        let init = house.command(&["init"]).output().expect("init runs");
+        assert!(init.status.success(), "init: {}", String::from_utf8_lossy(&init.stderr));
+        house.run();
+        house
+    }
+
+    /// A running house whose agent is registered and has its feed open.
+    pub fn registered(settings: Settings) -> Self {
+        let mut house = Self::start(settings);
+        let reply = house.register("test-agent");
+        assert_eq!(reply.status, 200, "{}\n{}", String::from_utf8_lossy(&reply.body), house.log());
+        house.wait("feeds=1");
+        house
+    }
+
+    /// Writes the configuration, and the policy that it names, from the settings.
+    pub fn write_config(&self) {
+        let path = |path: &Path| toml_text(&path.display().to_string());
+        let recovery: Vec<String> = self.settings.recovery.iter().map(|text| toml_text(text)).collect();
+        let policy = match &self.settings.policy {
+            Some(text) => {
+                std::fs::write(self.dir.path().join("policy.toml"), text).expect("policy.toml is written");
+                "[policy]\nfile = \"policy.toml\"\n"
+            }
+            None => "",
+        };
+        let text = format!(
+            "[backend]\nurl = {url}\nresource = {resource}\n\n[api]\nlisten = \"127.0.0.1:0\"\n\n\
+             [hsm]\nmodule = {module}\ntoken = {label}\npin_file = {pin}\n\n\
+             [sealing]\nrecovery_recipients = [{recovery}]\n\n{policy}\n\
+             [state]\ndir = \"state\"\n\n[log]\nlevel = \"{level}\"\n",
+            url = toml_text(&self.simulator.url()),
+            resource = toml_text(&self.settings.simulator.resource),
+            module = path(&self.token.module),
+            label = toml_text(&self.token.label),
+            pin = path(&self.token.pin_file),
+            recovery = recovery.join(", "),
+            level = self.settings.log_level,
+        );
+        std::fs::write(self.config(), text).expect("the configuration is written");
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("signing-agent.toml")
+    }
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// `signing-agent ARGUMENTS --config …` with the token's environment, not started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let program = match &self.settings.bin {
+            Some(dir) => dir.join("signing-agent"),
+            None => binary("signing-agent"),
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).arg("--config").arg(self.config()).env("SOFTHSM2_CONF", &self.token.conf);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("signing-agent starts")
+    }
+
+    /// Starts `signing-agent run`, and waits until its vault says that it is ready.
+    pub fn run(&mut self) {
+        self.run_unready();
+        until("the agent is ready", || self.health().is_some_and(|health| health["Ready"] == true), || self.log());
+    }
+
+    /// Starts `signing-agent run`, and waits until its port is open.
+    pub fn run_unready(&mut self) {
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
+        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("signing-agent starts");
+        self.run = Some(child);
+        until("the port is open", || self.state().join("lanes/http").exists(), || self.log());
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn stop(&mut self) -> ExitStatus {
+        let mut child = self.run.take().expect("the agent runs");
+        signal(child.id(), "TERM");
+        child.wait().expect("the agent ends")
+    }
+
+    /// SIGKILL to `run`, which takes the rooms with it; returns when the last of them is gone.
+    pub fn kill(&mut self) {
+        let mut child = self.run.take().expect("the agent runs");
+        let rooms = self.rooms();
+        child.kill().expect("it can be killed");
+        child.wait().expect("the agent ends");
+        let gone = |pid: u32| !Path::new(&format!("/proc/{pid}")).exists();
+        until("the rooms are gone", || rooms.iter().all(|(_, pid)| gone(*pid)), String::new);
+        let _ = std::fs::remove_file(self.state().join("lanes/http"));
+    }
+
+    /// The rooms' names and process ids.
+    pub fn rooms(&self) -> Vec<(String, u32)> {
+        let Some(run) = &self.run else { return Vec::new() };
+        let mut found: Vec<u32> = Vec::new();
+        if let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", run.id())) {
+            for task in tasks.flatten() {
+                let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+                found.extend(list.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+            }
+        }
+        let name = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let program = line.split(|b| *b == 0).next()?.to_vec();
+            let name = Path::new(&String::from_utf8(program).ok()?).file_name()?.to_str()?.to_owned();
+            Some((name.strip_prefix("signing-agent-")?.to_owned(), *pid))
+        };
+        found.iter().filter_map(name).collect()
+    }
+
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+    /// All that the rooms have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Waits for a line of the log that holds all of these words.
+    pub fn logged(&self, words: &[&str]) {
+        let said = || self.log().lines().any(|line| words.iter().all(|word| line.contains(word)));
+        until(&format!("the log says {words:?}"), said, || self.log());
+    }
+
+    /// For the end of a test: none of the rooms has panicked.
+    pub fn assert_no_panic(&self) {
+        let log = self.log();
+        assert!(!log.contains("panicked"), "{log}");
+    }
+
+    // ---- as a partner app
+
+    /// The agent's own URL for a path such as `/api/v1/client`.
+    pub fn url(&self, path: &str) -> String {
+        let address = std::fs::read_to_string(self.state().join("lanes/http")).expect("the agent listens");
+        format!("http://{}{path}", address.trim())
+    }
+
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> Reply {
+        call(method, &self.url(path), &[], body.as_bytes())
+            .unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", self.log()))
+    }
+
+    fn health(&self) -> Option<Value> {
+        let reply = call("GET", &self.url("/api/v1/healthcheck/status"), &[], b"").ok()?;
+        Some(reply.json())
+    }
+
+    /// The keys of a partner that the simulator knows: `apiKey` and `base64PrivateKey`.
+    pub fn partner(&mut self) -> Value {
+        if self.partner.is_none() {
+            self.partner = Some(self.control("GET", "/new-partner", None));
+        }
+        self.partner.clone().expect("just made")
+    }
+
+    /// `POST /register` with a partner's keys.
+    pub fn register(&mut self, name: &str) -> Reply {
+        let partner = self.partner();
+        let body = json!({"name": name, "APIKey": partner["apiKey"], "Base64PrivateKey": partner["base64PrivateKey"]});
+        self.ask("POST", "/api/v1/register", &body.to_string())
+    }
+
+    pub fn approve(&self, id: &str) -> Reply {
+        self.ask("PUT", &format!("/api/v1/client/action/{id}"), "")
+    }
+    pub fn reject(&self, id: &str) -> Reply {
+        self.ask("DELETE", &format!("/api/v1/client/action/{id}"), "")
+    }
+
+    // ---- as the custody backend
+
+    /// The simulator's control API; panics where it refuses.
+    pub fn control(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let reply = call(method, &format!("{}{path}", self.simulator.control()), &[], body.as_bytes());
+        let reply = reply.unwrap_or_else(|e| panic!("control {method} {path}: {e}"));
+        assert!(reply.status == 200, "control {method} {path}: {} {}\n{}", reply.status, reply.json(), self.log());
+        reply.json()
+    }
+
+    /// Creates actions; their ids.
+    pub fn order(&self, order: Value) -> Vec<String> {
+        let created = self.control("POST", "/actions", Some(order));
+        let ids = created.as_array().or_else(|| created["actions"].as_array()).expect("actions were made").clone();
+        ids.iter().map(|action| action["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
+    /// What the backend knows of an action.
+    pub fn action(&self, id: &str) -> Value {
+        self.control("GET", &format!("/actions/{id}"), None)
+    }
+
+    pub fn fault(&self, endpoint: &str, fault: Value, times: u64) {
+        self.control("POST", "/faults", Some(json!({"endpoint": endpoint, "fault": fault, "times": times})));
+    }
+
+    /// Waits until the simulator's numbers are as the query says; the stats then.
+    pub fn wait(&self, query: &str) -> Value {
+        self.control("GET", &format!("/wait?{query}&timeoutMs={}", PATIENCE.as_millis()), None)
+    }
+
+    pub fn stats(&self) -> Value {
+        self.control("GET", "/stats", None)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(mut run) = self.run.take() {
+            signal(run.id(), "TERM");
+            let end = Instant::now() + Duration::from_secs(20);
+            while matches!(run.try_wait(), Ok(None)) {
+                if Instant::now() > end {
+                    let _ = run.kill();
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+/// Waits for a condition; panics with what `more` says where it does not come.
+pub fn until(what: &str, condition: impl Fn() -> bool, more: impl Fn() -> String) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}\n{}", more());
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// `kill -NAME PID`.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -{name} {pid}");
+}
+
+/// A TOML string: JSON's escapes are TOML's.
+fn toml_text(text: &str) -> String {
+    json!(text).to_string()
+}

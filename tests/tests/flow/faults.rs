@@ -1,0 +1,106 @@
+//! A backend that fails for a while: what policy approved is settled all the same, once.
+
+use super::{approved_once, order_one, told};
+use serde_json::json;
+use signing_agent_tests::{APPROVE_ALL, House, Settings};
+
+#[test]
+fn an_automatic_approval_outlives_every_passing_fault_and_is_made_once() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    let faults = [
+        json!({"status": 500}),
+        json!({"status": 503, "body": "<html>away</html>"}),
+        json!({"status": 429, "retryAfter": 1}),
+        json!({"status": 401}),
+        json!({"status": 408}),
+        json!({"drop": true}),
+        json!({"delayMs": 700}),
+        json!({"delayMs": 300, "status": 502}),
+    ];
+    let mut ids = Vec::new();
+    for endpoint in ["get", "put"] {
+        for fault in &faults {
+            house.fault(endpoint, fault.clone(), 1);
+            ids.push(order_one(&house, json!({"messageCount": 2})));
+            house.wait(&format!("settled={}&faultsFired={}", ids.len(), ids.len()));
+        }
+    }
+    house.fault("get", json!({"garbage": true}), 1);
+    ids.push(order_one(&house, json!({})));
+    house.wait(&format!("settled={}&faultsFired={}", ids.len(), ids.len()));
+    for id in &ids {
+        approved_once(&house, id);
+    }
+    let stats = house.stats();
+    assert_eq!((&stats["refusals"], &stats["repeatedPuts"]), (&json!([]), &json!(0)), "{stats}");
+    house.assert_no_panic();
+}
+
+#[test]
+fn a_put_whose_answer_is_lost_is_sent_again_the_same_and_counts_once() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    house.fault("put", json!({"dropAfter": true}), 5);
+    let ids = house.order(json!({"count": 5, "messageCount": 2}));
+    let stats = house.wait("approved=5&repeatedPuts=5");
+    assert_eq!((&stats["settled"], &stats["refusals"]), (&json!(5), &json!([])), "{stats}");
+    for id in &ids {
+        let action = house.action(id);
+        assert_eq!((&action["status"], &action["approvals"]), (&json!("approved"), &json!(2)), "{action}");
+        assert_eq!(house.approve(id).status, 200);
+        assert_eq!(house.reject(id).status, 409);
+    }
+    assert_eq!(house.stats()["puts"], 10, "an answer to the partner app needs no PUT more");
+    house.assert_no_panic();
+}
+
+#[test]
+fn a_retry_after_is_kept() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    house.fault("put", json!({"status": 429, "retryAfter": 2}), 1);
+    let id = order_one(&house, json!({}));
+    house.wait("settled=1");
+    let took = house.action(&id)["tookUs"].as_u64().unwrap();
+    assert!(took >= 2_000_000, "{took} µs");
+    house.assert_no_panic();
+}
+
+#[test]
+fn what_cannot_get_better_is_given_up_and_the_next_is_approved() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    let mut given_up = Vec::new();
+    for endpoint in ["get", "put"] {
+        for status in [400, 403, 404, 409, 410] {
+            house.fault(endpoint, json!({"status": status, "body": "never"}), 1);
+            let id = order_one(&house, json!({}));
+            house.logged(&["settled: failed", &id]);
+            given_up.push(id);
+        }
+    }
+    let id = order_one(&house, json!({}));
+    house.wait("settled=1");
+    approved_once(&house, &id);
+    for id in &given_up {
+        assert_eq!(house.action(id)["approvals"], 0);
+        assert_eq!(told(&house.approve(id)), (409, "action has failed".into()));
+    }
+    house.assert_no_panic();
+}
+
+#[test]
+fn a_partner_apps_word_is_recorded_even_if_the_backend_fails_just_then() {
+    let house = House::registered(Settings::default());
+    let ids = house.order(json!({"count": 2, "announce": false}));
+    house.fault("put", json!({"status": 500, "body": "not now"}), 1);
+    let (status, detail) = told(&house.approve(&ids[0]));
+    assert!(status == 502 && detail.contains("500") && detail.contains("not now"), "{status} {detail}");
+    house.fault("delete", json!({"drop": true}), 1);
+    assert_eq!(house.reject(&ids[1]).status, 502);
+    // The word stands: neither can be turned, and both get there without being asked again.
+    assert_eq!(house.reject(&ids[0]).status, 409);
+    assert_eq!(house.approve(&ids[1]).status, 409);
+    house.wait("approved=1&rejected=1");
+    assert_eq!((house.approve(&ids[0]).status, house.reject(&ids[1]).status), (200, 200));
+    approved_once(&house, &ids[0]);
+    assert_eq!(house.action(&ids[1])["deletes"], 1);
+    house.assert_no_panic();
+}
