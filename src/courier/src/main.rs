@@ -1,1 +1,71 @@
-fn main() {}
+//! Enters: a configuration and a lane to the vault.
+//! Leaves: an exit code that says whether to start the courier anew.
+//! Never: a secret of its own; what passes through is the vault's or the backend's.
+
+use signing_agent_courier::{End, Pace, outside, serve};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(code) => code,
+        Err((code, words)) => {
+            eprintln!("signing-agent-courier: {words}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn start() -> Result<ExitCode, (u8, String)> {
+    let broken = |e: &dyn std::fmt::Display| (1, e.to_string());
+    let misconfigured = |e: &dyn std::fmt::Display| (ipc::EXIT_CONFIG, e.to_string());
+    jail::enter().map_err(|e| broken(&e))?;
+    let Some(path) = arguments().map_err(|words| (2, words))? else { return Ok(ExitCode::SUCCESS) };
+    let config = config::load(&path).map_err(|e| misconfigured(&e))?;
+    config::logging::init("courier", &config.log);
+    // An error means that there is a provider already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let http = outside::client(&config.backend).map_err(|e| misconfigured(&e))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| broken(&e))?;
+    let end = runtime.block_on(run(http, config.backend))?;
+    Ok(ExitCode::from(end.code()))
+}
+
+async fn run(http: reqwest::Client, backend: config::Backend) -> Result<End, (u8, String)> {
+    let signals = |kind| signal(kind).map_err(|e| (1, format!("signals cannot be waited for: {e}")));
+    let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let path = match std::env::var_os(ipc::LANE_VARIABLE) {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(ipc::SYSTEM_LANES).join("courier.sock"),
+    };
+    let lane = ipc::Lane::connect(&path).await.map_err(|e| {
+        (ipc::EXIT_LANE_LOST, format!("{}: no lane to the vault: {e}; is the vault running?", path.display()))
+    })?;
+    tracing::info!(backend = backend.url.as_str(), "ready");
+    Ok(serve(lane, http, backend, Pace::default(), stop).await)
+}
+
+/// `--config PATH`; `None` where only the version was wanted.
+fn arguments() -> Result<Option<PathBuf>, String> {
+    let mut path = PathBuf::from(config::DEFAULT_PATH);
+    let mut rest = std::env::args_os().skip(1);
+    while let Some(argument) = rest.next() {
+        match argument.to_str() {
+            Some("--config") => path = rest.next().ok_or("--config takes a path")?.into(),
+            Some("--version") => {
+                use std::io::Write;
+                let _ = writeln!(std::io::stdout(), "signing-agent-courier {}", env!("CARGO_PKG_VERSION"));
+                return Ok(None);
+            }
+            _ => return Err(format!("what is {argument:?}? Only --config PATH and --version are taken")),
+        }
+    }
+    Ok(Some(path))
+}

@@ -8,9 +8,8 @@ use crate::outcome::{self, Said};
 use crate::pipeline::{Judged, Seen, Signed};
 use crate::reply::Reply;
 use crate::room::{Room, Vault};
-use ipc::{ActionEnd, ActionId, Answer, Method, Outcome, Refusal, Verb};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use ipc::{ActionEnd, ActionId, Method, Outcome, Refusal, Verb};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the partner app waits for an end before it is told that there is none yet.
@@ -19,56 +18,6 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 const SLOWEST_RETRY: Duration = Duration::from_secs(60);
 /// How long an action that names no expiry is tried.
 const NO_EXPIRY: u64 = 24 * 60 * 60;
-
-/// Partner apps that wait for an action's end.
-#[derive(Default)]
-pub struct Waiting(Mutex<(u64, HashMap<ActionId, Vec<Waiter>>)>);
-
-/// Its number, and what it wants.
-type Waiter = (u64, Verb, Reply);
-
-impl Waiting {
-    fn add(&self, id: &ActionId, verb: Verb, reply: Reply) -> u64 {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.0 += 1;
-        let number = inner.0;
-        inner.1.entry(id.clone()).or_default().push((number, verb, reply));
-        number
-    }
-
-    /// What the first of them wants.
-    fn verb(&self, id: &ActionId) -> Option<Verb> {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.1.get(id)?.first().map(|(_, verb, _)| *verb)
-    }
-
-    fn take(&self, id: &ActionId, which: impl Fn(u64, Verb) -> bool) -> Vec<(Verb, Reply)> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(waiting) = inner.1.remove(id) else { return Vec::new() };
-        let (taken, left): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(number, verb, _)| which(*number, *verb));
-        if !left.is_empty() {
-            inner.1.insert(id.clone(), left);
-        }
-        taken.into_iter().map(|(_, verb, reply)| (verb, reply)).collect()
-    }
-
-    fn refuse(&self, id: &ActionId, refusal: &Refusal) {
-        for (_, reply) in self.take(id, |_, _| true) {
-            reply.refuse(refusal.clone());
-        }
-    }
-
-    fn end(&self, id: &ActionId, end: ActionEnd) {
-        for (verb, reply) in self.take(id, |_, _| true) {
-            match (verb, end) {
-                (Verb::Approve, ActionEnd::Approved) | (Verb::Reject, ActionEnd::Rejected) => {
-                    reply.send(Answer::Decided { verb });
-                }
-                _ => reply.refuse(Refusal::Contradiction(end)),
-            }
-        }
-    }
-}
 
 /// The partner app's `PUT` or `DELETE`.
 pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {

@@ -22,6 +22,7 @@ mod reply;
 mod room;
 mod rsa;
 mod status;
+mod waiting;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::path::PathBuf;

@@ -2,7 +2,6 @@
 
 use crate::agent::{Agent, Secrets};
 use crate::clock::{Clock, backoff};
-use crate::decide::Waiting;
 use crate::deed::Deed;
 use crate::errands::Errands;
 use crate::gate::Lane;
@@ -10,6 +9,7 @@ use crate::ledger::{Ledger, Phase, RegistrationRow};
 use crate::pool::Pool;
 use crate::relay::Relay;
 use crate::reply::Reply;
+use crate::waiting::Waiting;
 use crate::{decide, feed, files, init, registration, status};
 use config::Config;
 use hsm::{PublicKeys, Token};

@@ -290,3 +290,7 @@ fn refused_before(transaction: &Transaction<'_>, messages: &[Vec<u8>]) -> Result
     }
     Ok(false)
 }
+
+#[cfg(test)]
+#[path = "actions_tests.rs"]
+mod tests;

@@ -84,3 +84,105 @@ fn check_iddoc(octets: &[u8], expected: &Expected<'_>) -> Result<String, String>
         () => Ok(bs58::encode(&doc.id).into_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use milagro::mpin::MasterSecret;
+    use policy::wire::{Message, Payload, PbAsset, PbIdDoc, PbWallet, asset_type};
+    use serde_json::{Value, json};
+
+    const EXPECTED: Expected<'_> = Expected { name: "agent-1", bls: &[1; 192], ec: &[4; 65] };
+
+    fn asset() -> PbAsset {
+        let doc = PbIdDoc {
+            authentication_reference: "agent-1".into(),
+            bls_public_key: EXPECTED.bls.to_vec(),
+            ec_public_key: EXPECTED.ec.to_vec(),
+            ..PbIdDoc::default()
+        };
+        let payload = Some(Payload::IdDoc(doc));
+        PbAsset { kind: asset_type::IDDOC, id: vec![7; 32], name: "agent-1".into(), payload, ..PbAsset::default() }
+    }
+
+    fn doc(asset: &mut PbAsset) -> &mut PbIdDoc {
+        let Some(Payload::IdDoc(doc)) = &mut asset.payload else { panic!("an IDDoc") };
+        doc
+    }
+
+    fn reply(asset: &PbAsset) -> Value {
+        let id = bs58::encode([7; 32]).into_string();
+        let identity = json!({"id": id, "curve": "BLS381", "created": 1}).to_string();
+        let master = MasterSecret::from_entropy(&[5; 64]).unwrap();
+        json!({
+            "id": id, "accountCode": id, "timestamp": 1,
+            "clientID": hex::encode(&identity),
+            "clientSecret": hex::encode(*master.client_secret(identity.as_bytes()).to_bytes()),
+            "idDoc": hex::encode(asset.encode_to_vec()),
+        })
+    }
+
+    fn refusal(reply: &Value) -> String {
+        check(reply.to_string().into_bytes(), &EXPECTED).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn an_answer_that_agrees_with_itself_and_with_us_is_taken() {
+        let checked = check(reply(&asset()).to_string().into_bytes(), &EXPECTED).unwrap();
+        assert_eq!(checked.agent_id, bs58::encode([7; 32]).into_string());
+        assert_eq!(checked.iddoc, asset().encode_to_vec());
+    }
+
+    #[test]
+    fn an_iddoc_that_is_not_this_agents_is_refused() {
+        let cases: [(&str, fn(&mut PbAsset)); 9] = [
+            ("another BLS", |a| doc(a).bls_public_key[0] ^= 1),
+            ("another BLS", |a| doc(a).bls_public_key.clear()),
+            ("another EC", |a| doc(a).ec_public_key[64] ^= 1),
+            ("another name", |a| a.name = "agent-2".into()),
+            ("another name", |a| a.name.clear()),
+            ("reference", |a| doc(a).authentication_reference = "agent-2".into()),
+            ("do not agree", |a| a.id = vec![8; 32]),
+            ("no ID", |a| a.id.clear()),
+            ("no IDDoc", |a| {
+                (a.kind, a.payload) = (asset_type::WALLET, Some(Payload::Wallet(PbWallet::default())));
+            }),
+        ];
+        for (words, spoil) in cases {
+            let mut spoiled = asset();
+            spoil(&mut spoiled);
+            assert!(refusal(&reply(&spoiled)).contains(words), "{words}: {}", refusal(&reply(&spoiled)));
+        }
+        let mut unknown = reply(&asset());
+        let more = [asset().encode_to_vec(), vec![0x9a, 0x06, 1, 0]].concat();
+        unknown["idDoc"] = json!(hex::encode(more));
+        assert!(refusal(&unknown).contains("no IDDoc"));
+    }
+
+    #[test]
+    fn ids_that_disagree_and_values_that_are_none_are_refused() {
+        let other = bs58::encode([8; 32]).into_string();
+        let secret = reply(&asset())["clientSecret"].as_str().unwrap().replace("04", "05");
+        let identity = |text: &str| json!(hex::encode(text));
+        let cases = [
+            ("id", json!(other), "do not agree"),
+            ("accountCode", json!(other), "do not agree"),
+            ("clientID", identity(&format!(r#"{{"id":"{other}","curve":"BLS381"}}"#)), "do not agree"),
+            ("clientID", identity(r#"{"id":"x","curve":"BN254"}"#), "another curve"),
+            ("clientID", identity("[]"), "no identity"),
+            ("clientID", json!("xy"), "clientID is no hex"),
+            ("clientSecret", json!(secret), "clientSecret"),
+            ("clientSecret", json!("abc"), "clientSecret is no hex"),
+            ("clientSecret", json!(""), "clientSecret"),
+            ("idDoc", json!("0"), "idDoc is no hex"),
+            ("idDoc", Value::Null, "no JSON object"),
+        ];
+        for (field, value, words) in cases {
+            let mut spoiled = reply(&asset());
+            spoiled[field] = value;
+            let said = refusal(&spoiled);
+            assert!(said.contains(words), "{field}: {said:?}");
+            assert!(!said.contains(reply(&asset())["clientSecret"].as_str().unwrap()));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Errands: ask for the next, go, say what became of it. Many are under way at once; each is gone on once.
+
+use crate::{End, address, outside};
+use config::Backend;
+use ipc::{Answer, Ask, Errand, Failure, Lane, MAX_REPLY, Method, Outcome};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Request, Response};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// How many errands are under way at once; the next is not asked for before one is done.
+const MOST: usize = 64;
+/// Before a vault that gave no errand is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+pub struct Errands {
+    lane: Lane,
+    http: Client,
+    backend: Arc<Backend>,
+    under_way: JoinSet<()>,
+}
+
+impl Errands {
+    pub fn new(lane: Lane, http: Client, backend: Backend) -> Self {
+        Self { lane, http, backend: Arc::new(backend), under_way: JoinSet::new() }
+    }
+
+    /// Takes errands until the vault says that there are no more. It may be dropped: what is under way goes on.
+    pub async fn take(&mut self) -> End {
+        loop {
+            while self.under_way.try_join_next().is_some() {}
+            while self.under_way.len() >= MOST {
+                self.under_way.join_next().await;
+            }
+            match self.lane.ask(Ask::NextErrand).await {
+                Ok(Answer::Errand(errand)) => {
+                    self.under_way.spawn(run(self.lane.clone(), self.http.clone(), self.backend.clone(), errand));
+                }
+                Ok(Answer::Retire) => return End::Retired,
+                Ok(_) => {
+                    tracing::warn!("the vault gave no errand; asking again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(ipc::LaneLost) => return End::LaneLost,
+            }
+        }
+    }
+
+    /// Resolves when what is under way has been done and reported.
+    pub async fn finish(&mut self) {
+        while self.under_way.join_next().await.is_some() {}
+    }
+}
+
+async fn run(lane: Lane, http: Client, backend: Arc<Backend>, errand: Errand) {
+    let (id, method, tail) = (errand.id, errand.method, errand.tail.clone());
+    let began = Instant::now();
+    tracing::debug!(errand = id, ?method, tail, "going");
+    let outcome = go(&http, &backend, errand).await;
+    let ms = began.elapsed().as_millis() as u64;
+    match &outcome {
+        Outcome::Reply { status, .. } => tracing::info!(errand = id, ?method, tail, status, ms, "done"),
+        Outcome::Failed(Failure::Timeout) => tracing::warn!(errand = id, ?method, tail, ms, "no answer in time"),
+        Outcome::Failed(Failure::Transport(why)) => tracing::warn!(errand = id, ?method, tail, ms, why, "failed"),
+    }
+    match lane.ask(Ask::ErrandDone { errand: id, outcome }).await {
+        Ok(Answer::Noted) => {}
+        Ok(_) => tracing::warn!(errand = id, "the vault did not take the outcome"),
+        Err(ipc::LaneLost) => tracing::warn!(errand = id, "the outcome could not be reported: the lane ended"),
+    }
+}
+
+/// Goes on one errand. Its time counts from now to the last octet of the reply.
+async fn go(http: &Client, backend: &Backend, errand: Errand) -> Outcome {
+    let time = Duration::from_millis(errand.timeout_ms);
+    let exchange = async {
+        let request = request(backend, errand)?;
+        read(http.execute(request).await.map_err(outside::words)?).await
+    };
+    match tokio::time::timeout(time, exchange).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(words)) => Outcome::Failed(Failure::Transport(ipc::bounded(&words))),
+        Err(_) => Outcome::Failed(Failure::Timeout),
+    }
+}
+
+fn request(backend: &Backend, errand: Errand) -> Result<Request, String> {
+    let url = address::errand(backend, &errand.tail).map_err(|e| e.to_string())?;
+    let method = match errand.method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Delete => reqwest::Method::DELETE,
+    };
+    let mut request = Request::new(method, url);
+    for (name, value) in &errand.headers {
+        // The causes are left out, for they might quote.
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header's name cannot be sent")?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| "a header's value cannot be sent")?;
+        value.set_sensitive(true);
+        request.headers_mut().append(name, value);
+    }
+    if !errand.body.is_empty() {
+        request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(errand.body.into());
+    }
+    Ok(request)
+}
+
+async fn read(mut response: Response) -> Result<Outcome, String> {
+    let too_long = || format!("the reply is too long: at most {MAX_REPLY} octets are taken");
+    if response.content_length().is_some_and(|length| length > MAX_REPLY as u64) {
+        return Err(too_long());
+    }
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(outside::words)? {
+        if body.len() + piece.len() > MAX_REPLY {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Outcome::Reply { status: response.status().as_u16(), body, retry_after: retry_after(&response) })
+}
+
+/// `Retry-After` in its form of seconds (RFC 9110 §10.2.3); a date is passed over.
+fn retry_after(response: &Response) -> Option<u32> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok())?
+}

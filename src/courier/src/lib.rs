@@ -1,0 +1,64 @@
+//! Enters: errands and feed passes from the vault; the custody backend's replies and feed messages, whatever they hold.
+//! Leaves: the errands' requests, byte for byte as the vault made them; replies and messages to the vault, bounded and unread.
+//! Never: a decision, a second try of an errand, a redirect, a key; a header or a body in the log.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod address;
+mod errands;
+mod feed;
+pub mod outside;
+mod pace;
+mod websocket;
+
+pub use pace::Pace;
+
+use config::Backend;
+use ipc::Lane;
+use reqwest::Client;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long errands under way and the feed's close are waited for at the end.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// Why the courier ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to by a signal.
+    Stopped,
+    /// The vault retired it: secrets passed through its buffers, which cannot be wiped there.
+    Retired,
+    LaneLost,
+}
+
+impl End {
+    pub fn code(self) -> u8 {
+        match self {
+            End::Stopped => 0,
+            End::Retired => ipc::EXIT_RETIRED,
+            End::LaneLost => ipc::EXIT_LANE_LOST,
+        }
+    }
+}
+
+/// Does the vault's errands and holds the feed open until the vault retires the courier, the lane ends or `stop` resolves.
+/// What is under way is then finished and reported, within [`GRACE`].
+pub async fn serve(lane: Lane, http: Client, backend: Backend, pace: Pace, stop: impl Future<Output = ()>) -> End {
+    let (close, closing) = watch::channel(false);
+    let feed = tokio::spawn(feed::keep(lane.clone(), http.clone(), pace, closing));
+    let mut errands = errands::Errands::new(lane.clone(), http, backend);
+    let end = tokio::select! {
+        end = errands.take() => end,
+        () = lane.ended() => End::LaneLost,
+        () = stop => End::Stopped,
+    };
+    close.send_replace(true);
+    if end != End::LaneLost {
+        tracing::info!(?end, "ending: no new errands");
+        let rest = async { tokio::join!(errands.finish(), feed) };
+        if tokio::time::timeout(GRACE, rest).await.is_err() {
+            tracing::warn!("what is still under way is left: the vault will ask again");
+        }
+    }
+    end
+}

@@ -1,0 +1,146 @@
+use super::*;
+use crate::ledger::schema;
+use policy::Policy;
+use rusqlite::Connection;
+
+const APPROVE: &str = "[[rule]]\nname = \"all\"\nverdict = \"approve\"\nunlimited = true\nallow_opaque = true\n";
+const DENY: &str = "[[rule]]\nname = \"none\"\nverdict = \"deny\"\n";
+
+struct Book {
+    _dir: tempfile::TempDir,
+    connection: Connection,
+}
+
+impl Book {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = schema::open(&dir.path().join("ledger"), true).unwrap();
+        Self { _dir: dir, connection }
+    }
+
+    fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>) -> T {
+        let transaction = self.connection.transaction().unwrap();
+        let value = work(&transaction).unwrap();
+        transaction.commit().unwrap();
+        value
+    }
+
+    fn judge(&mut self, policy: &str, id: &str, message: &[u8]) -> Fate {
+        let judged = judged(policy, id, message);
+        self.write(|t| judge(t, judged, 1))
+    }
+
+    fn approve(&mut self, policy: &str, id: &str, message: &[u8]) -> Fate {
+        let permitted = judged(policy, id, message).permit_by_client().unwrap();
+        self.write(|t| approve(t, &permitted, 1))
+    }
+
+    fn reject(&mut self, id: &str) -> Fate {
+        let seen = seen(id);
+        self.write(|t| reject(t, &seen, &[], 1))
+    }
+
+    fn state(&mut self, id: &str) -> State {
+        let id = seen(id).id;
+        self.write(|t| Row::read(t, &id)).unwrap().state
+    }
+}
+
+fn seen(id: &str) -> Seen {
+    Seen { id: ActionId::try_from(id.to_owned()).unwrap(), claim: None, expires: Some(100) }
+}
+
+fn judged(policy: &str, id: &str, message: &[u8]) -> Judged {
+    let policy = if policy.is_empty() { Policy::hold_all() } else { Policy::parse(policy).unwrap() };
+    Judged::new(&policy, seen(id), vec![message.to_vec()])
+}
+
+/// No asset, by its first octet: wire type 7 does not exist.
+const MESSAGE: &[u8] = b"\xffmove it";
+const OTHER: &[u8] = b"\xffmove it elsewhere";
+
+#[test]
+fn an_action_is_seen_once() {
+    let mut book = Book::new();
+    assert!(book.write(|t| see(t, &seen("w1"), 1)));
+    assert!(!book.write(|t| see(t, &seen("w1"), 2)));
+}
+
+#[test]
+fn an_action_is_never_both_approved_and_rejected() {
+    let mut book = Book::new();
+    assert!(matches!(book.judge(APPROVE, "w1", MESSAGE), Fate::Approve(_)));
+    assert!(matches!(book.reject("w1"), Fate::Stands));
+    assert!(matches!(book.judge(DENY, "w1", MESSAGE), Fate::Stands));
+    assert_eq!(book.state("w1"), State::Approving);
+
+    assert!(matches!(book.reject("w2"), Fate::Reject));
+    assert!(matches!(book.judge(APPROVE, "w2", MESSAGE), Fate::Stands));
+    assert!(matches!(book.approve("", "w2", MESSAGE), Fate::Stands));
+    assert_eq!(book.state("w2"), State::Rejecting);
+}
+
+#[test]
+fn the_first_bytes_recorded_for_an_id_are_its_bytes() {
+    let mut book = Book::new();
+    assert!(matches!(book.judge("", "w1", MESSAGE), Fate::Held(_)));
+    assert!(matches!(book.approve("", "w1", OTHER), Fate::OtherBytes));
+    let Fate::Approve(recorded) = book.approve("", "w1", MESSAGE) else { panic!("held, released") };
+    assert_eq!(recorded.messages(), [MESSAGE.to_vec()]);
+    assert!(matches!(book.approve("", "w1", OTHER), Fate::Stands));
+    let id = seen("w1").id;
+    assert_eq!(book.write(|t| Row::read(t, &id)).unwrap().messages().unwrap(), [MESSAGE.to_vec()]);
+}
+
+#[test]
+fn bytes_once_denied_or_rejected_are_held_at_most_under_another_id() {
+    let mut book = Book::new();
+    assert!(matches!(book.judge(DENY, "w1", MESSAGE), Fate::Denied(_)));
+    assert!(matches!(book.judge(APPROVE, "w2", MESSAGE), Fate::Held(_)));
+    assert!(matches!(book.judge("", "w3", OTHER), Fate::Held(_)));
+    assert!(matches!(book.reject("w3"), Fate::Reject));
+    assert!(matches!(book.judge(APPROVE, "w4", OTHER), Fate::Held(_)));
+    assert!(matches!(book.judge(APPROVE, "w5", b"\xffanother"), Fate::Approve(_)));
+}
+
+#[test]
+fn what_is_settled_stays_settled() {
+    let mut book = Book::new();
+    let id = seen("w1").id;
+    book.judge(APPROVE, "w1", MESSAGE);
+    assert!(book.write(|t| settle(t, &id, ActionEnd::Approved, &[[2; 49]], "", 5)));
+    assert!(!book.write(|t| settle(t, &id, ActionEnd::Failed, &[], "late", 6)));
+    assert!(matches!(book.judge(APPROVE, "w1", MESSAGE), Fate::Stands));
+    assert!(matches!(book.reject("w1"), Fate::Stands));
+    assert_eq!(book.state("w1"), State::Settled(ActionEnd::Approved));
+}
+
+#[test]
+fn only_what_nobody_decided_expires() {
+    let mut book = Book::new();
+    book.write(|t| see(t, &seen("seen"), 1));
+    book.judge("", "held", MESSAGE);
+    book.judge(APPROVE, "approving", MESSAGE);
+    assert!(book.write(|t| expire(t, 99)).is_empty());
+    let mut expired: Vec<String> = book.write(|t| expire(t, 100)).into_iter().map(String::from).collect();
+    expired.sort();
+    assert_eq!(expired, ["held", "seen"]);
+    assert_eq!(book.state("approving"), State::Approving);
+}
+
+#[test]
+fn a_restart_takes_up_what_was_recorded_and_nothing_else_for_signing() {
+    let mut book = Book::new();
+    book.write(|t| see(t, &seen("seen"), 1));
+    book.judge("", "held", MESSAGE);
+    book.judge(APPROVE, "approving", MESSAGE);
+    book.reject("rejecting");
+    book.judge(APPROVE, "done", MESSAGE);
+    let done = seen("done").id;
+    book.write(|t| settle(t, &done, ActionEnd::Approved, &[], "", 5));
+    let unsettled = book.write(Row::unsettled);
+    assert_eq!(unsettled.len(), 4);
+    for (row, recorded) in unsettled {
+        assert_eq!(recorded.is_some(), row.state == State::Approving, "{row:?}");
+    }
+}
