@@ -1,1 +1,98 @@
-fn main() {}
+//! Enters: the command line, the configuration, the HTTP socket that was handed over, the lane's path.
+//! Leaves: an exit code: 0 stopped, 2 wrong command line, 10 retired, 11 lane lost, 78 wrong configuration, 1 anything else.
+//! Never: a listener or a privilege of its own.
+
+use config::Config;
+use ipc::{EXIT_CONFIG, EXIT_LANE_LOST, EXIT_RETIRED, LANE_VARIABLE, Lane, SYSTEM_LANES};
+use signing_agent_api::{End, Settings, serve};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+const USAGE: &str = "usage: signing-agent-api [--config PATH] [--version]";
+
+fn main() -> ExitCode {
+    if let Err(error) = jail::enter() {
+        return fails(1, &error);
+    }
+    let path = match arguments(std::env::args_os().skip(1)) {
+        Some(Wish::Serve(path)) => path,
+        Some(Wish::Version) => {
+            let _ = writeln!(std::io::stdout(), "signing-agent-api {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        None => return fails(2, &USAGE),
+    };
+    let config = match config::load(&path) {
+        Ok(config) => config,
+        Err(error) => return fails(EXIT_CONFIG, &error),
+    };
+    config::logging::init("api", &config.log);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fails(1, &error),
+    };
+    let code = runtime.block_on(run(&config));
+    // What the drain left behind is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(config: &Config) -> ExitCode {
+    let listener = match jail::Sockets::take().and_then(|mut sockets| sockets.tcp("http")) {
+        Ok(listener) => listener,
+        Err(error) => return fails(1, &error),
+    };
+    let path = std::env::var_os(LANE_VARIABLE).map_or_else(|| Path::new(SYSTEM_LANES).join("api.sock"), PathBuf::from);
+    let lane = match Lane::connect(&path).await {
+        Ok(lane) => lane,
+        Err(error) => return fails(EXIT_LANE_LOST, &format!("the lane {}: {error}", path.display())),
+    };
+    match attend(config, listener, lane).await {
+        Ok(End::Stopped) => ExitCode::SUCCESS,
+        Ok(End::Retired) => ExitCode::from(EXIT_RETIRED),
+        Ok(End::LaneLost) => ExitCode::from(EXIT_LANE_LOST),
+        Err(error) => fails(1, &error),
+    }
+}
+
+async fn attend(config: &Config, listener: std::net::TcpListener, lane: Lane) -> std::io::Result<End> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    };
+    let bound = listener.local_addr()?;
+    tracing::info!(%bound, "ready");
+    let end = serve(listener, lane, Settings::new(config, bound), stop).await?;
+    tracing::info!(?end, "ends");
+    Ok(end)
+}
+
+enum Wish {
+    Serve(PathBuf),
+    Version,
+}
+
+/// `None` where the command line is not understood.
+fn arguments(mut given: impl Iterator<Item = OsString>) -> Option<Wish> {
+    let mut path = PathBuf::from(config::DEFAULT_PATH);
+    while let Some(word) = given.next() {
+        match word.to_str()? {
+            "--version" => return Some(Wish::Version),
+            "--config" => path = given.next()?.into(),
+            other => path = other.strip_prefix("--config=")?.into(),
+        }
+    }
+    Some(Wish::Serve(path))
+}
+
+/// `eprintln!` would panic where standard error is closed.
+fn fails(code: u8, why: &dyn std::fmt::Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "signing-agent-api: {why}");
+    ExitCode::from(code)
+}

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn an_iddoc_that_is_not_this_agents_is_refused() {
-        let cases: [(&str, fn(&mut PbAsset)); 9] = [
+        type Spoil = fn(&mut PbAsset);
+        let cases: [(&str, Spoil); 9] = [
             ("another BLS", |a| doc(a).bls_public_key[0] ^= 1),
             ("another BLS", |a| doc(a).bls_public_key.clear()),
             ("another EC", |a| doc(a).ec_public_key[64] ^= 1),

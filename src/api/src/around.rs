@@ -1,0 +1,88 @@
+//! What is done to every request, whatever its path: the origin is looked at, the body is taken in (bounded), the answer is
+//! marked and a line is logged.
+
+use crate::reply::Fault;
+use crate::routes::House;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::time::Instant;
+use zeroize::Zeroizing;
+
+/// The longest body, octets. A registration with a private key of the longest kind has a third of it.
+pub(crate) const MAX_BODY: usize = 64 << 10;
+/// So much of a body that is too long is read and thrown away, octets: closing a socket that still has something to be read
+/// resets it, and the client may never see the 413.
+const MAX_WASTE: usize = 8 << 20;
+/// The most of a path and a method that is logged, characters.
+const MAX_LOGGED: usize = 200;
+
+/// A request's body, whole; wiped on drop.
+#[derive(Clone)]
+pub(crate) struct Taken(pub(crate) Arc<Zeroizing<Vec<u8>>>);
+
+pub(crate) async fn around(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = escaped(request.method().as_str());
+    let path = escaped(request.uri().path());
+    let mut response = answer(&house, request, next).await;
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
+    tracing::info!(method, path, status, ms, "request");
+    response
+}
+
+async fn answer(house: &House, request: Request, next: Next) -> Response {
+    if house.homes.foreign(request.headers()) {
+        return Fault::new(StatusCode::FORBIDDEN, "requests of foreign web pages are refused (Origin)").into_response();
+    }
+    let (mut parts, body) = request.into_parts();
+    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    // Who expects "100 Continue" has not sent the body yet and needs not (RFC 9110 §10.1.1).
+    let waits = parts.headers.contains_key(header::EXPECT);
+    let taken = match announced {
+        Some(length) if waits && length > MAX_BODY => Err(too_long()),
+        _ => tokio::time::timeout(house.times.body, take(body, announced))
+            .await
+            .unwrap_or_else(|_| Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))),
+    };
+    match taken {
+        Ok(taken) => {
+            parts.extensions.insert(taken);
+            next.run(Request::from_parts(parts, Body::empty())).await
+        }
+        // What is left of the body is not waited for.
+        Err(fault) => ([(header::CONNECTION, "close")], fault).into_response(),
+    }
+}
+
+async fn take(body: Body, announced: Option<usize>) -> Result<Taken, Fault> {
+    // Room for all of it before the first octet: a growing vector would leave copies behind.
+    let mut whole = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(MAX_BODY).min(MAX_BODY)));
+    let mut stream = body.into_data_stream();
+    let mut wasted = 0;
+    while let Some(piece) = stream.next().await {
+        let piece: Bytes = piece.map_err(|_| Fault::bad("the body broke off"))?;
+        if wasted > 0 || whole.len() + piece.len() > MAX_BODY {
+            wasted += piece.len();
+            if wasted > MAX_WASTE {
+                break;
+            }
+        } else {
+            whole.extend_from_slice(&piece);
+        }
+    }
+    if wasted > 0 { Err(too_long()) } else { Ok(Taken(Arc::new(whole))) }
+}
+
+fn too_long() -> Fault {
+    Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {MAX_BODY} octets"))
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().take(MAX_LOGGED).flat_map(char::escape_default).collect()
+}

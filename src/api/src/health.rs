@@ -1,0 +1,38 @@
+//! `/api/v1/healthcheck/{version,config,status}`: the Go agent's fields, and a few more.
+
+use crate::reply::Fault;
+use crate::routes::House;
+use axum::Json;
+use axum::extract::State;
+use ipc::{Answer, Ask, FeedState};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(crate) async fn version() -> Json<Value> {
+    let kind = if cfg!(debug_assertions) { "debug" } else { "release" };
+    // No date: the same source gives the same binary.
+    Json(json!({ "BuildVersion": env!("CARGO_PKG_VERSION"), "BuildType": kind, "BuildDate": "" }))
+}
+
+pub(crate) async fn config(State(house): State<Arc<House>>) -> Json<Value> {
+    Json(house.shown.clone())
+}
+
+pub(crate) async fn status(State(house): State<Arc<House>>) -> Result<Json<Value>, Fault> {
+    let Answer::Health(health) = house.ask(Ask::Health).await? else { return Err(Fault::misfit("Health")) };
+    let feed = match health.feed {
+        FeedState::Open => "OPEN",
+        FeedState::Connecting => "CONNECTING",
+        FeedState::Idle | FeedState::Closed { .. } => "CLOSED",
+    };
+    Ok(Json(json!({
+        "WebSocket": {
+            "ReadyState": feed,
+            "RemoteFeedUrl": health.remote_feed_url,
+            "LocalFeedUrl": house.feed_url,
+            "ConnectedClients": house.hub.count(),
+        },
+        "Ready": health.ready,
+        "Registered": health.registered,
+    })))
+}

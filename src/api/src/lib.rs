@@ -1,0 +1,18 @@
+//! Enters: HTTP requests and feed subscriptions of partner apps, on a socket that was handed over.
+//! Leaves: asks to the vault, its answers as JSON, and the feed's messages as they came.
+//! Never: a key, a decision, or a registration's octets once it has been answered (the process ends itself then).
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod around;
+mod feed;
+mod health;
+mod origin;
+mod register;
+mod relay;
+mod reply;
+mod routes;
+mod serve;
+mod settings;
+
+pub use serve::{End, serve};
+pub use settings::{Settings, Times};

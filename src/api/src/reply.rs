@@ -1,0 +1,97 @@
+//! What goes back to a partner app: JSON, and the refusals of the vault as HTTP statuses (protocol.md §7).
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use ipc::{ActionEnd, KeyFault, LaneLost, Refusal, bounded};
+use serde_json::json;
+
+/// An answer that is an error: `{"Code","Msg","Detail"}`. The Go agent sends `Code` and `Detail`; its documentation has
+/// `Code` and `Msg`; clients of both exist.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fault {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Fault {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into() }
+    }
+
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// The vault answered, but not what was asked.
+    pub(crate) fn misfit(asked: &str) -> Self {
+        tracing::error!(asked, "the vault's answer is of a kind that does not fit what was asked");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the agent's log says more")
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let name = self.status.canonical_reason().unwrap_or("Error");
+        // "Not found", as the Go agent's documentation writes it.
+        let msg: String = name.chars().take(1).chain(name.chars().skip(1).map(|c| c.to_ascii_lowercase())).collect();
+        let body = json!({ "Code": self.status.as_u16(), "Msg": msg, "Detail": self.detail });
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<LaneLost> for Fault {
+    fn from(_: LaneLost) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the vault is away; whether it acted is not known. Ask again")
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        use StatusCode as S;
+        let (status, detail) = match refusal {
+            Refusal::NotReady(words) => (S::SERVICE_UNAVAILABLE, bounded(&words)),
+            Refusal::AlreadyRegistered => (S::BAD_REQUEST, "AgentID already exist. You can not set new one.".into()),
+            Refusal::NotRegistered => (S::NOT_FOUND, "agentID".into()),
+            Refusal::RegistrationBusy => (S::CONFLICT, "a registration is under way".into()),
+            Refusal::PrivateKey(fault) => (S::BAD_REQUEST, key_words(fault).into()),
+            Refusal::UnknownAction => (S::NOT_FOUND, "the backend knows no such action".into()),
+            Refusal::NoMessages => (S::NOT_FOUND, "messages".into()),
+            Refusal::Denied(words) => (S::FORBIDDEN, bounded(&words)),
+            Refusal::Contradiction(end) => (S::CONFLICT, end_words(end).into()),
+            Refusal::Backend { status, words } => (S::BAD_GATEWAY, answered(status, &words)),
+            Refusal::Unreachable(words) => (S::BAD_GATEWAY, format!("the backend is not reached: {}", bounded(&words))),
+            Refusal::Timeout => (S::GATEWAY_TIMEOUT, "the backend did not answer in time".into()),
+            Refusal::Malformed(words) => {
+                (S::BAD_GATEWAY, format!("the backend's answer is malformed: {}", bounded(&words)))
+            }
+            Refusal::Busy => (S::SERVICE_UNAVAILABLE, "too much at once; ask again".into()),
+            Refusal::Init(_) | Refusal::Internal => {
+                (S::INTERNAL_SERVER_ERROR, "internal error; the agent's log says more".into())
+            }
+        };
+        Self { status, detail }
+    }
+}
+
+fn answered(status: u16, words: &str) -> String {
+    format!("the backend answered {status}: {}", bounded(words))
+}
+
+fn key_words(fault: KeyFault) -> &'static str {
+    match fault {
+        KeyFault::NotBase64 => "base64PrivateKey: not base64",
+        KeyFault::NotPem => "base64PrivateKey: no PEM",
+        KeyFault::NotRsa => "base64PrivateKey: no RSA private key (PKCS#1 or PKCS#8)",
+    }
+}
+
+fn end_words(end: ActionEnd) -> &'static str {
+    match end {
+        ActionEnd::Approved => "action is already approved",
+        ActionEnd::Rejected => "action is already rejected",
+        ActionEnd::Expired => "action has expired",
+        ActionEnd::Failed => "action has failed",
+        ActionEnd::Unknown => "what became of the action is not known",
+    }
+}

@@ -1,0 +1,100 @@
+//! The table of protocol.md §7: paths, methods, and what is asked of the vault for each.
+
+use crate::around::around;
+use crate::feed::feed;
+use crate::origin::Homes;
+use crate::relay::Hub;
+use crate::reply::Fault;
+use crate::serve::Ending;
+use crate::{Times, health, register};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router, middleware};
+use ipc::{ActionId, Answer, Ask, Lane, Verb};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(crate) const FEED: &str = "/api/v1/client/feed";
+
+/// What every request may use.
+pub(crate) struct House {
+    pub(crate) lane: Lane,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) homes: Homes,
+    pub(crate) ending: Ending,
+    pub(crate) feed_url: String,
+    pub(crate) shown: Value,
+    pub(crate) times: Times,
+}
+
+impl House {
+    /// Asks the vault; a refusal is a fault.
+    pub(crate) async fn ask(&self, ask: Ask) -> Result<Answer, Fault> {
+        match self.lane.ask(ask).await? {
+            Answer::Refused(refusal) => Err(refusal.into()),
+            answer => Ok(answer),
+        }
+    }
+
+    /// This agent's id; `None` before registration.
+    pub(crate) async fn agent_id(&self) -> Result<Option<String>, Fault> {
+        match self.ask(Ask::Client).await? {
+            Answer::Client { agent_id } => Ok(agent_id),
+            _ => Err(Fault::misfit("Client")),
+        }
+    }
+}
+
+pub(crate) fn router(house: Arc<House>) -> Router {
+    Router::new()
+        .route("/api/v1/register", post(register::register))
+        .route("/api/v1/client", get(client))
+        .route("/api/v1/client/action/", put(no_id).delete(no_id))
+        .route("/api/v1/client/action/{id}", put(approve).delete(reject))
+        .route(FEED, get(feed))
+        .route("/api/v1/healthcheck/version", get(health::version))
+        .route("/api/v1/healthcheck/config", get(health::config))
+        .route("/api/v1/healthcheck/status", get(health::status))
+        .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "no such path") })
+        .method_not_allowed_fallback(|| async {
+            Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+        })
+        .layer(middleware::from_fn_with_state(house.clone(), around))
+        .with_state(house)
+}
+
+async fn client(State(house): State<Arc<House>>) -> Result<Json<Value>, Fault> {
+    let agent_id = house.agent_id().await?.unwrap_or_default();
+    Ok(Json(json!({ "agentID": agent_id, "feedURL": house.feed_url })))
+}
+
+type Id = Result<Path<String>, PathRejection>;
+
+async fn approve(State(house): State<Arc<House>>, id: Id) -> Result<Json<Value>, Fault> {
+    decide(&house, id, Verb::Approve).await
+}
+
+async fn reject(State(house): State<Arc<House>>, id: Id) -> Result<Json<Value>, Fault> {
+    decide(&house, id, Verb::Reject).await
+}
+
+async fn no_id() -> Fault {
+    Fault::bad("empty actionID")
+}
+
+async fn decide(house: &House, id: Id, verb: Verb) -> Result<Json<Value>, Fault> {
+    // The segment is percent-decoded by now; the rejection is one that is no UTF-8 then.
+    let Ok(Path(id)) = id else { return Err(Fault::bad("not an action id: not UTF-8")) };
+    if id.trim().is_empty() {
+        return Err(no_id().await);
+    }
+    let action = ActionId::try_from(id).map_err(|e| Fault::bad(e.to_string()))?;
+    let status = match house.ask(Ask::Decide { action: action.clone(), verb }).await? {
+        Answer::Decided { verb: Verb::Approve } if verb == Verb::Approve => "approved",
+        Answer::Decided { verb: Verb::Reject } if verb == Verb::Reject => "rejected",
+        _ => return Err(Fault::misfit("Decide")),
+    };
+    Ok(Json(json!({ "actionID": action.as_str(), "status": status })))
+}

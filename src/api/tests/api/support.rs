@@ -1,0 +1,237 @@
+//! A vault that says what a test wants, the api before it, and a client that sees every octet.
+
+use ipc::{Answer, Ask, FeedPage, Framed, Lane, read_frame, write_frame};
+use serde_json::Value;
+use signing_agent_api::{End, Settings, Times, serve};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Longer than anything here takes; a test that needs it fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the vault says to an ask; `None`: nothing, until `Vault::late` says something.
+pub type Script = Box<dyn Fn(&Ask) -> Option<Answer> + Send>;
+
+pub struct Vault {
+    pub lane: PathBuf,
+    /// What was asked, but for the feed.
+    pub asks: Receiver<Ask>,
+    pages: Sender<FeedPage>,
+    stream: Arc<Mutex<Option<UnixStream>>>,
+    held: Arc<Mutex<Vec<u64>>>,
+    _dir: TempDir,
+}
+
+impl Vault {
+    pub fn new(script: Script) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let lane = dir.path().join("api.sock");
+        let listener = UnixListener::bind(&lane).unwrap();
+        let (tell, asks) = channel();
+        let (pages, to_send) = channel();
+        let (stream, held) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
+        let (its_stream, its_held) = (stream.clone(), held.clone());
+        std::thread::spawn(move || {
+            let Ok((mut read, _)) = listener.accept() else { return };
+            *its_stream.lock().unwrap() = Some(read.try_clone().unwrap());
+            let (feed_asks, feeds) = channel();
+            let feed_stream = its_stream.clone();
+            std::thread::spawn(move || feed(&feeds, &to_send, &feed_stream));
+            while let Ok(Some(Framed::<Ask> { id, what })) = read_frame(&mut read) {
+                if let Ask::FeedAfter { sequence } = what {
+                    let _ = feed_asks.send((id, sequence));
+                    continue;
+                }
+                let answer = script(&what);
+                if answer.is_none() {
+                    its_held.lock().unwrap().push(id);
+                }
+                let _ = tell.send(what);
+                if let Some(answer) = answer {
+                    say(&its_stream, id, &answer);
+                }
+            }
+        });
+        Self { lane, asks, pages, stream, held, _dir: dir }
+    }
+
+    /// Answers the oldest ask that the script left open.
+    pub fn late(&self, answer: &Answer) {
+        let id = self.held.lock().unwrap().remove(0);
+        say(&self.stream, id, answer);
+    }
+
+    pub fn feed(&self, messages: &[&str]) {
+        let messages = messages.iter().map(|m| (*m).to_owned()).collect();
+        self.pages.send(FeedPage { messages, next: 0, skipped: 0 }).unwrap();
+    }
+
+    pub fn hang_up(&self) {
+        self.stream.lock().unwrap().as_ref().unwrap().shutdown(Shutdown::Both).unwrap();
+    }
+
+    pub fn asked(&self) -> Ask {
+        self.asks.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+/// Answers each ask for the feed with the next page, and checks that the asker goes on where the page before ended.
+fn feed(asks: &Receiver<(u64, u64)>, pages: &Receiver<FeedPage>, stream: &Mutex<Option<UnixStream>>) {
+    let mut next = 0;
+    while let (Ok((id, sequence)), Ok(mut page)) = (asks.recv(), pages.recv()) {
+        assert_eq!(sequence, next);
+        next += page.messages.len() as u64;
+        page.next = next;
+        say(stream, id, &Answer::Feed(page));
+    }
+}
+
+fn say(stream: &Mutex<Option<UnixStream>>, id: u64, answer: &Answer) {
+    let mut stream = stream.lock().unwrap();
+    let _ = write_frame(stream.as_mut().unwrap(), id, answer);
+}
+
+/// The api, served in a thread of this process.
+pub struct Api {
+    pub vault: Vault,
+    pub addr: SocketAddr,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    served: Option<Receiver<End>>,
+}
+
+impl Api {
+    pub fn new(script: impl Fn(&Ask) -> Option<Answer> + Send + 'static) -> Self {
+        Self::with(script, Times { goodbye: Duration::from_secs(1), ..Times::default() })
+    }
+
+    pub fn with(script: impl Fn(&Ask) -> Option<Answer> + Send + 'static, times: Times) -> Self {
+        let vault = Vault::new(Box::new(script));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let feed_url = format!("ws://{addr}/api/v1/client/feed");
+        let settings = Settings { feed_url, public_url: None, shown: serde_json::json!({"shown": 1}), times };
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let lane = vault.lane.clone();
+        let (ended, served) = channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let end = runtime.block_on(async {
+                let lane = Lane::connect(&lane).await.unwrap();
+                serve(listener, lane, settings, async { drop(stopped.await) }).await.unwrap()
+            });
+            let _ = ended.send(end);
+        });
+        Self { vault, addr, stop: Some(stop), served: Some(served) }
+    }
+
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// How it ended, by itself or after `stop`.
+    pub fn end(&mut self) -> End {
+        self.served.take().unwrap().recv_timeout(PATIENCE).expect("the api ends")
+    }
+
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> Reply {
+        self.send(request(method, path, "", body).as_bytes())
+    }
+
+    /// Sends octets as they are, says that this was all, and reads until the api closes.
+    pub fn send(&self, octets: &[u8]) -> Reply {
+        let mut stream = connect(self.addr);
+        stream.write_all(octets).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        Reply::read(&mut stream)
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(served) = self.served.take() {
+            let _ = served.recv_timeout(PATIENCE);
+        }
+    }
+}
+
+pub fn connect(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+pub fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("{method} {path} HTTP/1.1\r\nHost: agent\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn read(stream: &mut TcpStream) -> Self {
+        let mut octets = Vec::new();
+        stream.read_to_end(&mut octets).unwrap();
+        Self::parse(&octets)
+    }
+
+    pub fn parse(octets: &[u8]) -> Self {
+        let text = String::from_utf8(octets.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no whole head: {text:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let reply = Self { status, head: head.to_lowercase(), body: body.to_owned() };
+        if let Some(length) = reply.header("content-length") {
+            assert_eq!(length, body.len().to_string(), "the whole answer arrived: {reply:?}");
+        }
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{reply:?}");
+        reply
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    pub fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// Status and `Detail` of an error, whose other fields are checked.
+    pub fn fault(&self) -> (u16, String) {
+        let body = self.json();
+        assert_eq!(body["Code"], self.status, "{self:?}");
+        assert!(!body["Msg"].as_str().unwrap().is_empty(), "{self:?}");
+        assert_eq!(body.as_object().unwrap().len(), 3, "{self:?}");
+        (self.status, body["Detail"].as_str().unwrap().to_owned())
+    }
+}
+
+pub const WELL: &str = r#"{"name":"agent","APIKey":"the-api-key","Base64PrivateKey":"dGhlIHBlbQ=="}"#;
+
+/// A vault of a registered agent to which everything is fine.
+pub fn registered(ask: &Ask) -> Option<Answer> {
+    Some(match ask {
+        Ask::Register(_) => Answer::Registered { agent_id: "5zPW".into() },
+        Ask::Client => Answer::Client { agent_id: Some("5zPW".into()) },
+        Ask::Decide { verb, .. } => Answer::Decided { verb: *verb },
+        Ask::Health => Answer::Health(ipc::Health {
+            ready: true,
+            registered: true,
+            feed: ipc::FeedState::Open,
+            remote_feed_url: "wss://backend.example/feed".into(),
+        }),
+        _ => return None,
+    })
+}
