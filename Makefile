@@ -15,17 +15,19 @@ tools:
 	./softhsm-setup.sh --install-only
 	./install.sh pkcs11-tool=opensc gcore=gdb
 
+# In the profile that `make test` uses, so that the two share one build.
 demo:
 	./softhsm-setup.sh --install-only
-	cargo build --release --locked -p signing-agent -p signing-agent-vault -p signing-agent-api -p signing-agent-courier -p signing-agent-tests --bins
-	./target/release/demo
+	cargo build --locked --workspace --bins
+	./target/debug/demo
 
 test: tools
 	cargo build --locked --workspace --bins
 	$(RUN_TESTS) --locked --workspace
 
-# The demo in a release build, and that every bench still builds and runs once.
+# The demo, and every bench once, in a release build.
 test-long: tools demo
+	cargo build --release --locked --workspace --bins
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent -- --test
 
 bench: tools

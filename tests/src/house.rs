@@ -145,8 +145,13 @@ impl House {
 
     /// Starts `signing-agent run`, and waits until its port is open.
     pub fn run_unready(&mut self) {
+        self.run_by(self.command(&["run"]));
+    }
+
+    /// The same, by a command that becomes `signing-agent run`.
+    pub fn run_by(&mut self, mut command: Command) {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
-        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("signing-agent starts");
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("signing-agent starts");
         self.run = Some(child);
         until("the port is open", || self.state().join("lanes/http").exists(), || self.log());
     }
@@ -160,8 +165,8 @@ impl House {
 
     /// SIGKILL to `run`, which takes the rooms with it; returns when the last of them is gone.
     pub fn kill(&mut self) {
-        let mut child = self.run.take().expect("the agent runs");
         let rooms = self.rooms();
+        let mut child = self.run.take().expect("the agent runs");
         child.kill().expect("it can be killed");
         child.wait().expect("the agent ends");
         let gone = |pid: u32| !Path::new(&format!("/proc/{pid}")).exists();

@@ -11,16 +11,25 @@ pub const MAX_FEED_MESSAGE: usize = 64 << 10;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
-    Registered { agent_id: String },
+    Registered {
+        agent_id: String,
+    },
     /// `None` before registration.
-    Client { agent_id: Option<String> },
-    Decided { verb: Verb },
+    Client {
+        agent_id: Option<String>,
+    },
+    Decided {
+        verb: Verb,
+    },
     Feed(FeedPage),
     Health(Health),
     Errand(Errand),
     Retire,
     Noted,
-    FeedTicket { url: String, pass: String },
+    FeedTicket {
+        url: String,
+        pass: String,
+    },
     Status(Box<Status>),
     Initialised(InitReport),
     Refused(Refusal),
@@ -128,7 +137,10 @@ pub enum Refusal {
     /// The action came to another end, or is on its way to one.
     Contradiction(ActionEnd),
     /// The backend answered with this status and these bounded words.
-    Backend { status: u16, words: String },
+    Backend {
+        status: u16,
+        words: String,
+    },
     /// The backend could not be reached; bounded words.
     Unreachable(String),
     Timeout,

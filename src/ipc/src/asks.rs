@@ -84,5 +84,8 @@ pub enum FeedState {
     Connecting,
     Open,
     /// Lost or refused, with bounded words; the next try comes in so many milliseconds.
-    Closed { why: String, retry_ms: u64 },
+    Closed {
+        why: String,
+        retry_ms: u64,
+    },
 }

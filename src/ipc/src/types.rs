@@ -33,10 +33,8 @@ impl TryFrom<String> for ActionId {
     type Error = NotAnActionId;
     fn try_from(text: String) -> Result<Self, NotAnActionId> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b':');
-        let good = (1..=MAX_ACTION_ID).contains(&text.len())
-            && text.bytes().all(plain)
-            && text != "."
-            && !text.contains("..");
+        let good =
+            (1..=MAX_ACTION_ID).contains(&text.len()) && text.bytes().all(plain) && text != "." && !text.contains("..");
         if good { Ok(Self(text)) } else { Err(NotAnActionId) }
     }
 }

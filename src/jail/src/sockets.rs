@@ -13,7 +13,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SocketsError {
-    #[error("no sockets were handed over (LISTEN_PID is not this process): start this room by systemd or by `signing-agent run`")]
+    #[error(
+        "no sockets were handed over (LISTEN_PID is not this process): start this room by systemd or by `signing-agent run`"
+    )]
     None,
     #[error("LISTEN_FDS and LISTEN_FDNAMES do not agree, or a descriptor is not open")]
     Garbled,
