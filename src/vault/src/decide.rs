@@ -297,10 +297,17 @@ fn later(room: &Arc<Room>, attempt: u32, wait: Option<Duration>, what: impl FnOn
 fn settle(vault: &Arc<Vault>, id: &ActionId, end: ActionEnd, signatures: Vec<[u8; 49]>, detail: String) {
     let (then, id, settled) = (vault.clone(), id.clone(), id.clone());
     vault.ledger.post(
-        move |t| ledger::settle(t, &id, end, &signatures, &detail, clock::now()),
+        move |t| {
+            ledger::settle(t, &id, end, &signatures, &detail, clock::now())?;
+            if end == ActionEnd::Rejected { Row::read(t, &id) } else { Ok(None) }
+        },
         move |result| match result {
-            Ok(_) => {
+            Ok(row) => {
                 tracing::info!(action = %settled, "settled: {}", State::Settled(end).name());
+                // Who came to wait for it meanwhile is told the same as who comes later.
+                if let Some(row) = row.filter(|row| row.verdict == Some(policy::Verdict::Deny)) {
+                    refuse_approvals(&then, &settled, &row.why);
+                }
                 then.waiting.end(&settled, end);
             }
             Err(e) => failed(&then, &settled, &e),

@@ -21,6 +21,7 @@ pub fn open(config: &Config) -> Result<Vault, Trouble> {
         let words = format!("not initialised: there is no deed in {}; run `signing-agent init`", state.dir.display());
         return Err(Trouble::lasting(words));
     }
+    files::private_dir(&state.dir).map_err(|e| Trouble::lasting(at(&state.dir, &e)))?;
     let alone = files::lock(&state.dir).map_err(|e| Trouble { words: at(&state.dir, &e), passing: true })?;
     let token = open_token(config).map_err(|e| Trouble { passing: may_pass(&e), words: e.to_string() })?;
     let keys = token.public_keys().map_err(Trouble::lasting)?;

@@ -137,6 +137,10 @@ impl Attempt<'_> {
             }
             Said::Perhaps { refusal, .. } => return Err(refusal),
         };
+        // It is not known to be done: the next attempt sends the same finish again.
+        if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer).is_err() {
+            return Err(Refusal::Malformed("the answer to finish is no JSON object".into()));
+        }
         let feed_url = self.feed_url(&answer);
         let named = Registered {
             agent_id: agent.id.clone(),

@@ -5,6 +5,7 @@ use signing_agent_tests::{APPROVE_ALL, House, Settings};
 use std::time::Instant;
 
 #[test]
+#[allow(clippy::print_stdout, reason = "how long it took is worth knowing")]
 fn a_burst_of_two_thousand_events_is_approved_each_exactly_once() {
     let house = House::registered(Settings::with_policy(APPROVE_ALL));
     let begun = Instant::now();

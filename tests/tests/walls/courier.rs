@@ -105,7 +105,8 @@ fn agent_id(house: &House) -> String {
 fn a_captured_courier_gets_no_signature_over_bytes_that_policy_does_not_approve() {
     let house = House::registered(Settings::with_policy(&format!("{NO_WITHDRAWALS}{APPROVE_ALL}")));
     let vault = pid(&house, "vault");
-    let [iddoc, withdrawal, transfer, refused] = ["iddoc", "withdraw", "transfer", "transfer"].map(|k| asset(&house, k));
+    let [iddoc, withdrawal, transfer, refused] =
+        ["iddoc", "withdraw", "transfer", "transfer"].map(|k| asset(&house, k));
     let agent = agent_id(&house);
     let captured = Captured::room(&house, "courier");
     let mut courier = Courier::connect(&house, &agent);

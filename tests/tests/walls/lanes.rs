@@ -3,7 +3,7 @@
 use crate::door::{Captured, Door, house_stands, pid, status};
 use ipc::{ActionId, Answer, Ask, FeedState, InitOptions, MAX_FRAME, Outcome, Registration, Verb};
 use serde_json::json;
-use signing_agent_tests::{House, Settings};
+use signing_agent_tests::{House, Settings, until};
 
 const DOORS: [(&str, &str); 2] = [("api", "api.sock"), ("courier", "courier.sock")];
 
@@ -70,7 +70,8 @@ fn what_is_no_frame_or_no_ask_ends_the_connection_and_the_vault_stays_up() {
     left_over.push(0);
     // postcard writes an enum as its variant's number and then the fields; Register is 0, Decide 2.
     let forged = |fields: &[&str]| {
-        let fields: Vec<u8> = fields.iter().flat_map(|field| [&[field.len() as u8], field.as_bytes()].concat()).collect();
+        let fields: Vec<u8> =
+            fields.iter().flat_map(|field| [&[field.len() as u8], field.as_bytes()].concat()).collect();
         framed(&[&[1, 0], fields.as_slice()].concat())
     };
     let long = "x".repeat(300);
@@ -122,6 +123,7 @@ fn a_door_that_asks_and_never_reads_loses_its_connection_and_costs_little_memory
     }
     let mut door = Door::connect(&house, "api.sock");
     door.send(&flood);
+    until("it is ended", || house.log().contains("a lane does not read its answers: ended"), || house.log());
     let answers = door.until_the_end().len();
     assert!(answers < ASKS, "all {answers} were answered");
     let memory = std::fs::read_to_string(format!("/proc/{vault}/status")).unwrap();

@@ -1,0 +1,78 @@
+//! A room that is aborted leaves no core file, whatever the limits say.
+
+use signing_agent_tests::{House, Settings, signal, until};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Files of the directories that look like a core.
+fn cores(dirs: &[&Path]) -> Vec<PathBuf> {
+    let entries = dirs.iter().flat_map(|dir| fs::read_dir(dir).unwrap().flatten());
+    entries.map(|entry| entry.path()).filter(|p| p.file_name().unwrap().to_string_lossy().contains("core")).collect()
+}
+
+/// `command` with an unlimited core limit, in `dir`.
+fn unlimited(command: &Command, dir: &Path) -> Command {
+    let mut wrapped = Command::new("sh");
+    wrapped.args(["-c", "ulimit -c unlimited && exec \"$@\"", "sh"]).arg(command.get_program());
+    wrapped.args(command.get_args()).current_dir(dir);
+    wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    wrapped
+}
+
+/// Whether the kernel would write this process's memory out (prctl(2), PR_GET_DUMPABLE).
+fn dumpable(pid: u32) -> bool {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        // The kernel gives to root what a process that is not dumpable has in /proc.
+        return fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid() != 0;
+    }
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-ex", "set debuginfod enabled off", "-ex", "print (int)prctl(3, 0, 0, 0, 0)", "-p"]);
+    let output = gdb.arg(pid.to_string()).stdin(Stdio::null()).output().expect("gdb is installed");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let answer = said.lines().find_map(|line| line.strip_prefix("$1 = "));
+    answer.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr))) != "0"
+}
+
+#[test]
+fn no_room_leaves_a_core_file_when_it_is_aborted() {
+    let mut house = House::empty(Settings::default());
+    assert!(house.output(&["init"]).status.success());
+    let dir = house.dir.path().join("cwd");
+    fs::create_dir(&dir).unwrap();
+
+    // What is seen here is what a room without walls would leave.
+    let mut control = Command::new("sh");
+    let ended = unlimited(control.args(["-c", "kill -ABRT $$"]), &dir).status().unwrap();
+    assert!(ended.core_dumped(), "this machine writes no core of anything, so that this test cannot fail: {ended}");
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    let plain = !pattern.starts_with(['|', '/']);
+    assert_eq!(!cores(&[&dir]).is_empty(), plain, "core_pattern {pattern}");
+    for core in cores(&[&dir]) {
+        fs::remove_file(core).unwrap();
+    }
+
+    house.run_by(unlimited(&house.command(&["run"]), &dir));
+    let all = || ["api", "courier", "vault"].iter().all(|name| house.rooms().iter().any(|(room, _)| room == name));
+    let ready = || {
+        let status = house.output(&["status", "--json"]).stdout;
+        serde_json::from_slice(&status).is_ok_and(|status: serde_json::Value| {
+            all() && status["doors"]["api"] == true && status["doors"]["courier"] == true
+        })
+    };
+    for name in ["api", "courier", "vault"] {
+        until("all rooms are there", ready, || house.log());
+        let rooms = house.rooms();
+        let pid = rooms.iter().find(|(room, _)| room == name).unwrap().1;
+        assert!(!dumpable(pid), "{name} is dumpable: its core limit alone stands between it and a core file");
+        signal(pid, "ABRT");
+        let ended = || house.log().contains(&format!("{name} was ended by SIGABRT"));
+        until("it has ended", ended, || house.log());
+        let state = house.state();
+        let places = [dir.as_path(), house.dir.path(), &state, &state.join("lanes")];
+        assert_eq!(cores(&places), Vec::<PathBuf>::new(), "{name}, by core_pattern {pattern}");
+    }
+    until("all rooms are there", ready, || house.log());
+}
