@@ -31,13 +31,15 @@ pub struct Framed<T> {
 
 /// The frame's octets, length first. They are wiped on drop, for registrations pass here.
 pub fn encode<T: Serialize>(id: u64, what: &T) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let body = Zeroizing::new(postcard::to_stdvec(&(id, what)).map_err(|_| Error::Malformed)?);
-    if body.len() > MAX_FRAME {
-        return Err(Error::TooLong(body.len()));
+    // Its length first, for a vector that grows would leave unwiped copies behind.
+    let length = postcard::experimental::serialized_size(&(id, what)).map_err(|_| Error::Malformed)?;
+    if length > MAX_FRAME {
+        return Err(Error::TooLong(length));
     }
-    let mut frame = Zeroizing::new(Vec::with_capacity(4 + body.len()));
-    frame.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    frame.extend_from_slice(&body);
+    let mut frame = Zeroizing::new(vec![0; 4 + length]);
+    let (head, body) = frame.split_at_mut(4);
+    head.copy_from_slice(&(length as u32).to_le_bytes());
+    postcard::to_slice(&(id, what), body).map_err(|_| Error::Malformed)?;
     Ok(frame)
 }
 

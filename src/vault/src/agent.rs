@@ -6,6 +6,7 @@ use hsm::{Token, seal};
 use jail::Locked;
 use milagro::{SecretKey, mpin};
 use std::path::Path;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +29,8 @@ impl Error {
         use hsm::Error::{NoMatchingKey, NotAgeFile, SealedTooLong, Tampered};
         match self {
             Error::Token(e) => matches!(e, NoMatchingKey | NotAgeFile(_) | SealedTooLong { .. } | Tampered),
-            Error::File { .. } | Error::Curve(_) => true,
+            Error::File { cause, .. } => cause.kind() == std::io::ErrorKind::NotFound,
+            Error::Curve(_) => true,
             Error::Random(_) | Error::Memory(_) => false,
         }
     }
@@ -93,7 +95,7 @@ pub struct Agent {
     pub feed_url: String,
     /// Unix seconds.
     pub registered_at: u64,
-    pub secrets: Secrets,
+    pub secrets: Arc<Secrets>,
 }
 
 impl Agent {

@@ -3,7 +3,7 @@
 use crate::agent::Agent;
 use crate::clock::{self, backoff};
 use crate::errands::Job;
-use crate::ledger::{self, Fate, Recorded, Row, State};
+use crate::ledger::{self, Fate, Recorded, Row, Settling, State};
 use crate::outcome::{self, Said};
 use crate::pipeline::{Judged, Seen, Signed};
 use crate::reply::Reply;
@@ -16,6 +16,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(45);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const SLOWEST_RETRY: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_secs(5);
 /// How long an action that names no expiry is tried.
 const NO_EXPIRY: u64 = 24 * 60 * 60;
 
@@ -38,14 +39,11 @@ pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
     let (room, then) = (room.clone(), vault.clone());
     let wanted = id.clone();
     vault.ledger.post(
-        move |t| {
-            ledger::expire(t, clock::now())?;
-            Row::read(t, &wanted)
-        },
+        move |t| Row::read(t, &wanted),
         move |row| match row {
-            Ok(Some(row)) if row.state != State::Seen => stands(&room, &then, row),
-            Ok(_) => fetch(&room, &then, Seen { id, claim: None, expires: None }, None),
-            Err(e) => failed(&then, &id, &e),
+            Ok(Some(row)) => stands(&room, &then, row),
+            Ok(None) => fetch(&room, &then, Seen { id, claim: None, expires: None }, None),
+            Err(e) => failed(&room, &then, &id, &e),
         },
     );
 }
@@ -60,6 +58,7 @@ fn stands(room: &Arc<Room>, vault: &Arc<Vault>, row: Row) {
     };
     let denied = row.verdict == Some(policy::Verdict::Deny);
     match row.state {
+        State::Held | State::Seen if row.seen.is_over(clock::now()) => expire(room, vault, &id),
         State::Held => match (vault.waiting.verb(&id), row.messages()) {
             (Some(_), Some(messages)) => {
                 let messages = messages.to_vec();
@@ -86,19 +85,17 @@ fn stands(room: &Arc<Room>, vault: &Arc<Vault>, row: Row) {
 pub fn fetch(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, attempt: Option<u32>) {
     let (again, then, id) = (room.clone(), vault.clone(), seen.id.clone());
     send(room, vault, Method::Get, &id, Vec::new(), move |outcome| match outcome::read(outcome) {
+        // Who wanted it has gone, and nobody else asked.
+        Said::Yes(_) if attempt.is_none() && then.waiting.verb(&seen.id).is_none() => {}
         Said::Yes(body) => match outcome::messages(&body) {
             Ok(messages) => judge(&again, &then, seen, messages),
             Err(_) if then.waiting.verb(&seen.id) == Some(Verb::Reject) => reject(&again, &then, seen, Vec::new()),
             Err(refusal) => retry_fetch(&again, &then, seen, attempt, refusal, None),
         },
         Said::No { status, words } => {
-            let refusal = match status {
-                404 => Refusal::UnknownAction,
-                _ => Refusal::Backend { status, words: words.clone() },
-            };
-            then.waiting.refuse(&seen.id, &refusal);
+            then.waiting.refuse(&seen.id, &no(status, &words));
             if attempt.is_some() {
-                settle(&then, &seen.id, ActionEnd::Failed, Vec::new(), format!("{status} {words}"));
+                settle(&again, &then, &seen.id, Settling::undecided(ActionEnd::Failed, format!("{status} {words}")));
             }
         }
         Said::Perhaps { refusal, wait, .. } => retry_fetch(&again, &then, seen, attempt, refusal, wait),
@@ -116,8 +113,8 @@ fn retry_fetch(
     tracing::warn!(action = %seen.id, ?refusal, "its messages could not be fetched");
     vault.waiting.refuse(&seen.id, &refusal);
     let Some(attempt) = attempt else { return };
-    if seen.expires.is_none_or(|expires| expires <= clock::now()) {
-        return settle(vault, &seen.id, ActionEnd::Expired, Vec::new(), String::new());
+    if seen.is_over(clock::now()) {
+        return expire(room, vault, &seen.id);
     }
     let (room, vault) = (room.clone(), vault.clone());
     later(&room.clone(), attempt, wait, move || fetch(&room, &vault, seen, Some(attempt + 1)));
@@ -126,8 +123,8 @@ fn retry_fetch(
 /// Judges the bytes, for those who wait or else by policy, and records what comes of it.
 fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec<u8>>) {
     let now = clock::now();
-    if seen.expires.is_some_and(|expires| expires <= now) {
-        return settle(vault, &seen.id, ActionEnd::Expired, Vec::new(), String::new());
+    if seen.is_over(now) {
+        return expire(room, vault, &seen.id);
     }
     let id = seen.id.clone();
     let judged = Judged::new(&room.policy, seen, messages);
@@ -189,7 +186,7 @@ fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result<Fat
             vault.waiting.refuse(&id, &Refusal::Malformed(words.into()));
         }
         Ok(Fate::Stands) => reconsider(room, vault, id),
-        Err(e) => failed(vault, &id, &e),
+        Err(e) => failed(room, vault, &id, &e),
     }
 }
 
@@ -204,7 +201,7 @@ fn reconsider(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId) {
         move |row| match row {
             Ok(Some(row)) => stands(&room, &then, row),
             Ok(None) => then.waiting.refuse(&id, &Refusal::Internal),
-            Err(e) => failed(&then, &id, &e),
+            Err(e) => failed(&room, &then, &id, &e),
         },
     );
 }
@@ -223,8 +220,8 @@ fn submit(room: &Arc<Room>, vault: &Arc<Vault>, signed: Arc<Signed>, attempt: u3
     let body = serde_json::json!({ "signatures": texts }).to_string().into_bytes();
     let (again, then, id) = (room.clone(), vault.clone(), signed.id().clone());
     send(room, vault, Method::Put, &id, body, move |outcome| match outcome::read(outcome) {
-        Said::Yes(_) => settle(&then, signed.id(), ActionEnd::Approved, signed.signatures().to_vec(), String::new()),
-        Said::No { status, words } => refused(&then, signed.id(), status, words, doubt),
+        Said::Yes(_) => settle(&again, &then, signed.id(), Settling::approved(signed.signatures().to_vec())),
+        Said::No { status, words } => refused(&again, &then, signed.id(), status, words, doubt),
         Said::Perhaps { refusal, wait, acted } => {
             let (room, vault) = (again.clone(), then.clone());
             let id = signed.id().clone();
@@ -238,8 +235,8 @@ fn submit(room: &Arc<Room>, vault: &Arc<Vault>, signed: Arc<Signed>, attempt: u3
 fn withdraw(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, attempt: u32, doubt: bool) {
     let (again, then, target) = (room.clone(), vault.clone(), id.clone());
     send(room, vault, Method::Delete, &target, Vec::new(), move |outcome| match outcome::read(outcome) {
-        Said::Yes(_) => settle(&then, &id, ActionEnd::Rejected, Vec::new(), String::new()),
-        Said::No { status, words } => refused(&then, &id, status, words, doubt),
+        Said::Yes(_) => settle(&again, &then, &id, Settling::decided(ActionEnd::Rejected, String::new())),
+        Said::No { status, words } => refused(&again, &then, &id, status, words, doubt),
         Said::Perhaps { refusal, wait, acted } => {
             let (room, vault, target) = (again.clone(), then.clone(), id.clone());
             let retry = move || withdraw(&room, &vault, target, attempt + 1, doubt || acted);
@@ -249,15 +246,18 @@ fn withdraw(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, attempt: u32, do
 }
 
 /// The backend will not have it. Where an earlier attempt may have reached it, nobody here can say what became of it.
-fn refused(vault: &Arc<Vault>, id: &ActionId, status: u16, words: String, doubt: bool) {
+fn refused(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, status: u16, words: String, doubt: bool) {
     tracing::error!(action = %id, status, "the backend refuses it: {words}");
-    let refusal = match status {
-        404 => Refusal::UnknownAction,
-        _ => Refusal::Backend { status, words: words.clone() },
-    };
-    vault.waiting.refuse(id, &refusal);
+    vault.waiting.refuse(id, &no(status, &words));
     let end = if doubt { ActionEnd::Unknown } else { ActionEnd::Failed };
-    settle(vault, id, end, Vec::new(), format!("{status} {words}"));
+    settle(room, vault, id, Settling::decided(end, format!("{status} {words}")));
+}
+
+fn no(status: u16, words: &str) -> Refusal {
+    match status {
+        404 => Refusal::UnknownAction,
+        _ => Refusal::Backend { status, words: words.to_owned() },
+    }
 }
 
 #[allow(clippy::too_many_arguments, reason = "the two callers' common end, with what they know")]
@@ -276,14 +276,16 @@ fn try_again(
     let (room, then, wanted) = (room.clone(), vault.clone(), id.clone());
     vault.ledger.post(
         move |t| Row::read(t, &wanted),
-        move |row| {
-            let Ok(Some(row)) = row else { return };
-            let end = row.seen.expires.unwrap_or_else(|| then.started + NO_EXPIRY);
-            if end > clock::now() {
-                return later(&room, attempt, wait, retry);
+        move |row| match row {
+            Ok(Some(Row { state: State::Approving | State::Rejecting, seen, first_seen, .. })) => {
+                if seen.expires.unwrap_or(first_seen + NO_EXPIRY) > clock::now() {
+                    return later(&room, attempt, wait, retry);
+                }
+                let end = if doubt { ActionEnd::Unknown } else { ActionEnd::Expired };
+                settle(&room, &then, &id, Settling::decided(end, "its time is over".into()));
             }
-            let end = if doubt { ActionEnd::Unknown } else { ActionEnd::Expired };
-            settle(&then, &id, end, Vec::new(), "its time is over".into());
+            Ok(_) => {}
+            Err(e) => failed(&room, &then, &id, &e),
         },
     );
 }
@@ -294,30 +296,37 @@ fn later(room: &Arc<Room>, attempt: u32, wait: Option<Duration>, what: impl FnOn
     room.clock.after(wait.unwrap_or_default().min(SLOWEST_RETRY * 10).max(own), what);
 }
 
-fn settle(vault: &Arc<Vault>, id: &ActionId, end: ActionEnd, signatures: Vec<[u8; 49]>, detail: String) {
-    let (then, id, settled) = (vault.clone(), id.clone(), id.clone());
+fn expire(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId) {
+    settle(room, vault, id, Settling::undecided(ActionEnd::Expired, String::new()));
+}
+
+/// Settles it, and tells those who wait where it stands then: as it was settled here, or earlier.
+fn settle(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, settling: Settling) {
+    let (room, then, id, settled) = (room.clone(), vault.clone(), id.clone(), id.clone());
     vault.ledger.post(
         move |t| {
-            ledger::settle(t, &id, end, &signatures, &detail, clock::now())?;
-            if end == ActionEnd::Rejected { Row::read(t, &id) } else { Ok(None) }
+            ledger::settle(t, &id, &settling, clock::now())?;
+            Row::read(t, &id)
         },
-        move |result| match result {
-            Ok(row) => {
-                tracing::info!(action = %settled, "settled: {}", State::Settled(end).name());
-                // Who came to wait for it meanwhile is told the same as who comes later.
-                if let Some(row) = row.filter(|row| row.verdict == Some(policy::Verdict::Deny)) {
-                    refuse_approvals(&then, &settled, &row.why);
+        move |row| match row {
+            Ok(Some(row)) => {
+                if let State::Settled(_) = row.state {
+                    tracing::info!(action = %settled, "settled: {}", row.state.name());
                 }
-                then.waiting.end(&settled, end);
+                stands(&room, &then, row);
             }
-            Err(e) => failed(&then, &settled, &e),
+            Ok(None) => then.waiting.refuse(&settled, &Refusal::UnknownAction),
+            Err(e) => failed(&room, &then, &settled, &e),
         },
     );
 }
 
-fn failed(vault: &Arc<Vault>, id: &ActionId, e: &ledger::Error) {
+/// The ledger could not be read or written: those who wait are told, and the action is taken up again later.
+fn failed(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, e: &ledger::Error) {
     tracing::error!(action = %id, "{e}");
     vault.waiting.refuse(id, &Refusal::Internal);
+    let (again, vault, id) = (room.clone(), vault.clone(), id.clone());
+    room.clock.after(SWEEP, move || take_up(&again, &vault, id));
 }
 
 /// One request about an action, with a fresh pass; its outcome is read on a pool thread.
@@ -330,36 +339,38 @@ fn send(
     done: impl FnOnce(Outcome) + Send + 'static,
 ) {
     let Some(agent): Option<Arc<Agent>> = vault.agent() else { return };
-    let pool = room.pool.clone();
     room.errands.add(Job {
         method,
         tail: format!("action/{id}"),
         headers: Vec::new(),
         body,
         pass: Some(agent),
-        repeatable: true,
         until: None,
-        done: Box::new(move |outcome| pool.spawn(move || done(outcome))),
+        done: Box::new(done),
     });
 }
 
 /// Goes on with what was under way when the vault ended.
 pub fn resume(room: &Arc<Room>, vault: &Arc<Vault>) {
-    let unsettled = match vault.ledger.call(|t| {
-        ledger::expire(t, clock::now())?;
-        Row::unsettled(t)
-    }) {
-        Ok(unsettled) => unsettled,
-        Err(e) => return tracing::error!("what was under way is not taken up again: {e}"),
-    };
-    for (row, recorded) in unsettled {
-        match (row.state, recorded) {
-            (_, Some(recorded)) => approve(room, vault, recorded, true),
-            (State::Rejecting, _) => withdraw(room, vault, row.seen.id, 0, true),
-            (State::Seen, _) => fetch(room, vault, row.seen, Some(0)),
-            _ => {}
-        }
+    match vault.ledger.call(Row::under_way) {
+        Ok(ids) => ids.into_iter().for_each(|id| take_up(room, vault, id)),
+        Err(e) => tracing::error!("what was under way is not taken up again: {e}"),
     }
+}
+
+/// Goes on with an action from where the ledger has it. Earlier attempts may have reached the backend.
+fn take_up(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId) {
+    let (room, then, wanted) = (room.clone(), vault.clone(), id.clone());
+    vault.ledger.post(
+        move |t| Recorded::read(t, &wanted),
+        move |read| match read {
+            Ok((_, Some(recorded))) => approve(&room, &then, recorded, true),
+            Ok((Some(Row { state: State::Rejecting, .. }), _)) => withdraw(&room, &then, id, 0, true),
+            Ok((Some(Row { state: State::Seen, seen, .. }), _)) => fetch(&room, &then, seen, Some(0)),
+            Ok(_) => {}
+            Err(e) => failed(&room, &then, &id, &e),
+        },
+    );
 }
 
 /// Settles what ran out of time, and comes back.
@@ -368,12 +379,17 @@ pub fn sweep(room: Arc<Room>, vault: Arc<Vault>) {
     vault.ledger.post(
         |t| ledger::expire(t, clock::now()),
         move |expired| {
-            for id in expired.unwrap_or_default() {
-                tracing::info!(action = %id, "settled: expired");
-                then.waiting.end(&id, ActionEnd::Expired);
+            match expired {
+                Ok(expired) => {
+                    for id in expired {
+                        tracing::info!(action = %id, "settled: expired");
+                        then.waiting.end(&id, ActionEnd::Expired);
+                    }
+                }
+                Err(e) => tracing::error!("nothing expires: {e}"),
             }
             let again = room.clone();
-            room.clock.after(Duration::from_secs(5), move || sweep(again, then));
+            room.clock.after(SWEEP, move || sweep(again, then));
         },
     );
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 /// The JWS `typ` of a deed.
 const KIND: &str = "signing-agent-deed+jws";
+const VERSION: u32 = 1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,6 +18,8 @@ pub enum Error {
         "the deed {0} is not signed by this token's audit key: it is another agent's, or was tampered with; restore it, or use its token"
     )]
     NotOurs(String),
+    #[error("the deed {0} is of version {1}; this version knows {VERSION}: run the version that wrote it")]
+    Version(String, u32),
     #[error("the deed names another {0} key than the token has: use the token that `signing-agent init` was run with")]
     OtherKey(&'static str),
     #[error(
@@ -32,7 +35,6 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Deed {
-    /// 1.
     version: u32,
     /// Hex of the uncompressed points.
     identity_key: String,
@@ -57,7 +59,7 @@ pub struct Registered {
 impl Deed {
     pub fn new(keys: &PublicKeys, recipients: Vec<String>, agent: Option<Registered>) -> Self {
         Self {
-            version: 1,
+            version: VERSION,
             identity_key: hex::encode(keys.identity),
             audit_key: hex::encode(keys.audit),
             sealing_key: hex::encode(keys.sealing),
@@ -73,6 +75,9 @@ impl Deed {
         let text = std::fs::read_to_string(path).map_err(|e| Error::Read(shown(), e))?;
         let payload = jws::verify(KIND, &text, &keys.audit).ok_or_else(|| Error::NotOurs(shown()))?;
         let deed: Deed = serde_json::from_slice(&payload).map_err(|_| Error::NotOurs(shown()))?;
+        if deed.version != VERSION {
+            return Err(Error::Version(shown(), deed.version));
+        }
         let same = [
             ("identity", &deed.identity_key, &keys.identity),
             ("audit", &deed.audit_key, &keys.audit),

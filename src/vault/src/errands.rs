@@ -15,8 +15,10 @@ pub const TIMEOUT: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(10);
 /// One passes a second at the most: a courier that spends them is slowed, not served.
 const PASSES_A_SECOND: u32 = 5_000;
+/// Errands that are out, or whose outcomes are being worked on: what a courier may make the vault hold of its replies.
+const MOST_OUT: usize = 256;
 
-/// One request to the backend. `done` hears its outcome once, on a thread that must not be kept.
+/// One request to the backend. `done` hears its outcome once, on a pool thread.
 pub struct Job {
     pub method: Method,
     pub tail: String,
@@ -24,8 +26,6 @@ pub struct Job {
     pub body: Vec<u8>,
     /// Whose one pass it carries, made when it is handed out.
     pub pass: Option<Arc<Agent>>,
-    /// Handed out again if the courier is lost; otherwise that is a failed attempt.
-    pub repeatable: bool,
     /// Not handed out after this.
     pub until: Option<Instant>,
     pub done: Box<dyn FnOnce(Outcome) + Send>,
@@ -42,17 +42,17 @@ pub struct Errands {
 struct Inner {
     queue: VecDeque<Job>,
     asking: VecDeque<Reply>,
-    out: HashMap<u64, Out>,
+    /// By errand id, with the connection that it went to.
+    out: HashMap<u64, (u64, Job)>,
+    /// Outcomes that are being worked on.
+    working: usize,
     last: u64,
     /// The courier shall end itself, for secrets passed its buffers.
     retire: bool,
     second: Option<Instant>,
     passes: u32,
-}
-
-struct Out {
-    job: Job,
-    connection: u64,
+    /// Another handing out is due when passes may be made again.
+    postponed: bool,
 }
 
 impl Errands {
@@ -61,6 +61,10 @@ impl Errands {
     }
 
     pub fn add(&self, job: Job) {
+        if let Some(until) = job.until {
+            let late = self.clone();
+            self.clock.after(until.saturating_duration_since(Instant::now()), move || late.end_late());
+        }
         self.lock().queue.push_back(job);
         self.hand_out();
     }
@@ -74,33 +78,26 @@ impl Errands {
     /// The courier says what became of one. Ids that are not out, or went to another connection, mean nothing.
     pub fn done(&self, connection: u64, errand: u64, outcome: Outcome) {
         let mut inner = self.lock();
-        let out = match inner.out.remove(&errand) {
-            Some(out) if out.connection == connection => out,
-            Some(other) => {
-                inner.out.insert(errand, other);
-                return;
-            }
-            None => return,
-        };
-        drop(inner);
-        (out.job.done)(outcome);
+        if inner.out.get(&errand).is_none_or(|(owner, _)| *owner != connection) {
+            return;
+        }
+        if let Some((_, job)) = inner.out.remove(&errand) {
+            self.end(&mut inner, job, outcome);
+        }
     }
 
-    /// What a lost courier had goes to the next one.
+    /// What a lost courier had may or may not have reached the backend.
     pub fn lane_ended(&self, connection: u64) {
         let mut inner = self.lock();
         inner.asking.retain(|reply| reply.connection() != connection);
         let lost: Vec<u64> =
-            inner.out.iter().filter(|(_, out)| out.connection == connection).map(|(id, _)| *id).collect();
-        let mut failed = Vec::new();
-        for out in lost.iter().filter_map(|id| inner.out.remove(id)).collect::<Vec<_>>() {
-            if out.job.repeatable { inner.queue.push_front(out.job) } else { failed.push(out.job) }
+            inner.out.iter().filter(|(_, (owner, _))| *owner == connection).map(|(id, _)| *id).collect();
+        for id in lost {
+            if let Some((_, job)) = inner.out.remove(&id) {
+                let words = "the courier was lost on its way".to_owned();
+                self.end(&mut inner, job, Outcome::Failed(Failure::Transport(words)));
+            }
         }
-        drop(inner);
-        for job in failed {
-            (job.done)(Outcome::Failed(Failure::Transport("the courier was lost on its way".into())));
-        }
-        self.hand_out();
     }
 
     /// The courier that asks next, or is asking, is told to end itself.
@@ -113,8 +110,36 @@ impl Errands {
         self.lock().retire
     }
 
+    /// Whether one pass more may be made now; it is counted.
+    pub fn may_pass(&self) -> bool {
+        self.lock().may_pass()
+    }
+
+    /// Works on an outcome, on the pool; the job's secrets are wiped first.
+    fn end(&self, inner: &mut Inner, job: Job, outcome: Outcome) {
+        inner.working += 1;
+        let Job { done, pass, headers, .. } = job;
+        drop((pass, headers));
+        let errands = self.clone();
+        self.pool.spawn(move || {
+            done(outcome);
+            errands.lock().working -= 1;
+            errands.hand_out();
+        });
+    }
+
+    fn end_late(&self) {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        let late = |job: &Job| job.until.is_some_and(|until| until <= now);
+        while let Some(position) = inner.queue.iter().position(late) {
+            if let Some(job) = inner.queue.remove(position) {
+                self.end(&mut inner, job, Outcome::Failed(Failure::Timeout));
+            }
+        }
+    }
+
     fn hand_out(&self) {
-        let mut late = Vec::new();
         let mut inner = self.lock();
         inner.asking.retain(|reply| !reply.is_lost());
         if inner.retire {
@@ -122,28 +147,24 @@ impl Errands {
                 inner.retire = false;
                 reply.send(Answer::Retire);
             }
-        } else {
-            self.match_up(&mut inner, &mut late);
+            return;
         }
-        drop(inner);
-        for job in late {
-            (job.done)(Outcome::Failed(Failure::Timeout));
+        while !inner.asking.is_empty() && !inner.queue.is_empty() && inner.out.len() + inner.working < MOST_OUT {
+            if !inner.may_pass() {
+                return self.postpone(&mut inner);
+            }
+            let (Some(reply), Some(job)) = (inner.asking.pop_front(), inner.queue.pop_front()) else { return };
+            self.send(&mut inner, reply, job);
         }
     }
 
-    fn match_up(&self, inner: &mut Inner, late: &mut Vec<Job>) {
-        let now = Instant::now();
-        let (over, queue) =
-            std::mem::take(&mut inner.queue).into_iter().partition(|job: &Job| job.until.is_some_and(|t| t < now));
-        late.extend::<VecDeque<Job>>(over);
-        inner.queue = queue;
-        while !inner.asking.is_empty() && !inner.queue.is_empty() {
-            if !inner.may_pass(now) {
-                let again = self.clone();
-                return self.clock.after(Duration::from_millis(200), move || again.hand_out());
-            }
-            let (Some(reply), Some(job)) = (inner.asking.pop_front(), inner.queue.pop_front()) else { return };
-            self.send(inner, reply, job);
+    fn postpone(&self, inner: &mut Inner) {
+        if !std::mem::replace(&mut inner.postponed, true) {
+            let again = self.clone();
+            self.clock.after(Duration::from_millis(200), move || {
+                again.lock().postponed = false;
+                again.hand_out();
+            });
         }
     }
 
@@ -159,9 +180,9 @@ impl Errands {
             timeout_ms: TIMEOUT.as_millis() as u64,
         };
         let (pass, connection) = (job.pass.clone(), reply.connection());
-        inner.out.insert(id, Out { job, connection });
-        let late = self.clone();
-        self.clock.after(TIMEOUT + GRACE, move || late.done(connection, id, Outcome::Failed(Failure::Timeout)));
+        inner.out.insert(id, (connection, job));
+        let errands = self.clone();
+        self.clock.after(TIMEOUT + GRACE, move || errands.done(connection, id, Outcome::Failed(Failure::Timeout)));
         let errands = self.clone();
         self.pool.spawn(move || match pass.map(|agent| agent.pass()).transpose() {
             Ok(pass) => {
@@ -183,7 +204,8 @@ impl Errands {
 }
 
 impl Inner {
-    fn may_pass(&mut self, now: Instant) -> bool {
+    fn may_pass(&mut self) -> bool {
+        let now = Instant::now();
         if self.second.is_none_or(|start| now - start >= Duration::from_secs(1)) {
             (self.second, self.passes) = (Some(now), 0);
         }

@@ -10,6 +10,9 @@ use ipc::{ActionId, Answer, Refusal, bounded};
 use serde::Deserialize;
 use std::sync::Arc;
 
+/// An action that expires later than this, seconds, is none that a backend would ask for; it would be held for ever.
+const LATEST: u64 = 30 * 24 * 60 * 60;
+
 /// An event of the feed (protocol.md §3). What else it carries is not ours to read.
 #[derive(Deserialize)]
 struct Event {
@@ -65,13 +68,13 @@ fn see(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, reply: Reply) {
 
 /// The action that an event asks us to decide; or why it is none of ours.
 fn relevant(message: &str, agent: &str, now: u64) -> Result<Seen, String> {
-    let event: Event = serde_json::from_str(message).map_err(|e| format!("no event ({e})"))?;
+    let event: Event = serde_json::from_str(message).map_err(|e| bounded(&format!("no event ({e})")))?;
     let id = ActionId::try_from(event.id).map_err(|e| e.to_string())?;
     match () {
         () if event.agent != agent => Err(format!("{id} is another agent's")),
         () if event.status != "pending" => Err(format!("{id} is {}", bounded(&event.status))),
         () if event.expires <= now => Err(format!("{id} is expired")),
-        () if i64::try_from(event.expires).is_err() => Err(format!("{id} expires at no time")),
+        () if event.expires > now + LATEST => Err(format!("{id} expires later than in 30 days")),
         () => Ok(Seen { id, claim: event.claim.map(|claim| bounded(&claim)), expires: Some(event.expires) }),
     }
 }

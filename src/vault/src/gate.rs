@@ -7,7 +7,7 @@ use ipc::{Ask, Framed, Refusal};
 use jail::{Sockets, SocketsError};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
@@ -103,30 +103,38 @@ fn connect(
     stream.set_write_timeout(Some(WRITE_PATIENCE))?;
     let (out, frames) = sync_channel(QUEUE);
     let connection = Connection::new(number, stream.try_clone()?, out);
-    let writer = stream.try_clone()?;
-    thread::spawn(move || write(writer, frames));
+    let (out, writer) = (stream.try_clone()?, connection.clone());
+    thread::Builder::new().spawn(move || write(out, frames, &writer))?;
     room.lane_opened(lane, number);
-    let (room, reader) = (room.clone(), connection.clone());
     if lane == Lane::Admin {
         admins.fetch_add(1, Ordering::SeqCst);
     }
-    thread::spawn(move || {
-        read(lane, stream, &reader, &room);
+    let (reading, reader) = (room.clone(), connection.clone());
+    let gone = admins.clone();
+    let started = thread::Builder::new().spawn(move || {
+        read(lane, stream, &reader, &reading);
         reader.end();
         if lane == Lane::Admin {
-            admins.fetch_sub(1, Ordering::SeqCst);
+            gone.fetch_sub(1, Ordering::SeqCst);
         }
-        room.lane_ended(lane, number);
+        reading.lane_ended(lane, number);
     });
+    if let Err(e) = started {
+        connection.end();
+        room.lane_ended(lane, number);
+        return Err(e);
+    }
     Ok(connection)
 }
 
-fn write(mut stream: UnixStream, frames: Receiver<Zeroizing<Vec<u8>>>) {
+/// Ends with its connection, even where replies of it are still held somewhere.
+fn write(mut stream: UnixStream, frames: Receiver<Zeroizing<Vec<u8>>>, connection: &Connection) {
     use io::Write;
-    for frame in frames {
-        if stream.write_all(&frame).is_err() {
-            let _ = stream.shutdown(std::net::Shutdown::Both);
-            return;
+    while !connection.has_ended() {
+        match frames.recv_timeout(Duration::from_secs(1)) {
+            Ok(frame) if stream.write_all(&frame).is_ok() => connection.written(frame.len()),
+            Err(RecvTimeoutError::Timeout) => {}
+            _ => return connection.end(),
         }
     }
 }

@@ -23,10 +23,11 @@ pub fn open(config: &Config) -> Result<Vault, Trouble> {
     }
     files::private_dir(&state.dir).map_err(|e| Trouble::lasting(at(&state.dir, &e)))?;
     let alone = files::lock(&state.dir).map_err(|e| Trouble { words: at(&state.dir, &e), passing: true })?;
-    let token = open_token(config).map_err(|e| Trouble { passing: may_pass(&e), words: e.to_string() })?;
-    let keys = token.public_keys().map_err(Trouble::lasting)?;
+    let of_the_token = |e: hsm::Error| Trouble { passing: may_pass(&e), words: e.to_string() };
+    let token = open_token(config).map_err(of_the_token)?;
+    let keys = token.public_keys().map_err(of_the_token)?;
     let deed = Deed::read(&state.deed(), &keys).map_err(Trouble::lasting)?;
-    deed.check_recipients(&recipients(config, &token).map_err(Trouble::lasting)?).map_err(Trouble::lasting)?;
+    deed.check_recipients(&recipients(config, &token).map_err(of_the_token)?).map_err(Trouble::lasting)?;
     let ledger = Ledger::open(&state.ledger()).map_err(Trouble::lasting)?;
     Vault::new(config, token, keys, &deed, ledger, alone)
 }
@@ -51,12 +52,13 @@ pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String
         seal::parse_recipient(recipient).map_err(|e| format!("[sealing] recovery_recipients: {e}"))?;
     }
     let token = open_token(config).map_err(|e| e.to_string())?;
+    let had_deed = state.deed().exists();
     let had_keys = token.public_keys().is_ok();
-    let keys = token.ensure_keys().map_err(|e| e.to_string())?;
+    // A token without the keys that the deed speaks of is the wrong one: nothing is made in it.
+    let keys = if had_deed { token.public_keys() } else { token.ensure_keys() }.map_err(|e| e.to_string())?;
     noted(&mut report, had_keys, "identity, audit and sealing key in the token");
     let recipients = recipients(config, &token).map_err(|e| e.to_string())?;
 
-    let had_deed = state.deed().exists();
     let had_ledger = state.ledger().exists();
     if !had_deed {
         Ledger::create(&state.ledger()).map_err(|e| e.to_string())?;

@@ -30,6 +30,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 fn main() -> ExitCode {
+    // A vault with a thread missing would look healthy: it ends whole, and is started anew.
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        std::process::abort();
+    }));
     match start() {
         Ok(code) => code,
         Err((code, words)) => {

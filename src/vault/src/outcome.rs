@@ -42,6 +42,9 @@ pub fn read(outcome: Outcome) -> Said {
     }
 }
 
+/// The most messages that one action may have: all are signed at once.
+const MOST_MESSAGES: usize = 256;
+
 /// An action's messages, out of `{"messages":[hex,…]}`: at least one, none empty (protocol.md §3).
 pub fn messages(body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     #[derive(serde::Deserialize)]
@@ -53,6 +56,9 @@ pub fn messages(body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let reply: Reply =
         serde_json::from_slice(body).map_err(|_| malformed("the action is no JSON object with messages"))?;
     let texts = reply.messages.unwrap_or_default();
+    if texts.len() > MOST_MESSAGES {
+        return Err(malformed("the action has more than 256 messages; nothing is signed"));
+    }
     if texts.is_empty() {
         return Err(Refusal::NoMessages);
     }
@@ -79,6 +85,9 @@ mod tests {
             assert!(matches!(messages(bad.as_bytes()), Err(Refusal::Malformed(_))), "{bad}");
         }
         assert_eq!(messages(br#"{"messages":["00ff","AB"],"more":1}"#), Ok(vec![vec![0, 255], vec![0xab]]));
+        let many = |n| serde_json::json!({ "messages": vec!["00"; n] }).to_string();
+        assert!(messages(many(MOST_MESSAGES).as_bytes()).is_ok());
+        assert!(matches!(messages(many(MOST_MESSAGES + 1).as_bytes()), Err(Refusal::Malformed(_))));
     }
 
     #[test]

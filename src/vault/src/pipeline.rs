@@ -35,6 +35,13 @@ pub struct Seen {
     pub expires: Option<u64>,
 }
 
+impl Seen {
+    /// Whether its time is over, at `now` in Unix seconds.
+    pub fn is_over(&self, now: u64) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
 /// An action's bytes and what the policy says of them.
 #[derive(Clone, Debug)]
 pub struct Judged {

@@ -26,11 +26,14 @@ pub fn register(room: &Arc<Room>, registration: Registration, reply: Reply) {
         Ok(vault) => vault,
         Err(refusal) => return reply.refuse(refusal),
     };
-    if vault.agent().is_some() {
-        return reply.refuse(Refusal::AlreadyRegistered);
-    }
     if vault.registering.swap(true, Ordering::SeqCst) {
-        return reply.refuse(Refusal::RegistrationBusy);
+        let registered = vault.agent().is_some();
+        return reply.refuse(if registered { Refusal::AlreadyRegistered } else { Refusal::RegistrationBusy });
+    }
+    // Asked with the flag held: a registration that has just ended is seen.
+    if vault.agent().is_some() {
+        vault.registering.store(false, Ordering::SeqCst);
+        return reply.refuse(Refusal::AlreadyRegistered);
     }
     let room = room.clone();
     thread::spawn(move || {
@@ -65,6 +68,9 @@ impl Attempt<'_> {
     fn register(&mut self, registration: Registration) -> Result<String, Refusal> {
         let key = RequestKey::read(registration.private_key().expose()).map_err(Refusal::PrivateKey)?;
         if let Some(row) = self.vault.ledger.call(RegistrationRow::read).map_err(internal)? {
+            if row.phase == Phase::Registered {
+                return Err(Refusal::NotReady("the registration is complete: restart the agent to load it".into()));
+            }
             match self.resume(row, registration.name())? {
                 Ok(agent) => return self.finish(agent),
                 Err(why) => {
@@ -93,7 +99,14 @@ impl Attempt<'_> {
             ("x-sign".to_owned(), Secret::new(sign)),
         ];
         self.secrets_left = true;
-        let answer = accepted(self.ask("init", headers, body, None))?;
+        let answer = match self.ask("init", headers, body, None) {
+            Said::Yes(body) => body,
+            Said::No { status, words } => return Err(backend(status, &words, registration)),
+            Said::Perhaps { refusal: Refusal::Backend { status, words }, .. } => {
+                return Err(backend(status, &words, registration));
+            }
+            Said::Perhaps { refusal, .. } => return Err(refusal),
+        };
 
         let expected = reply::Expected { name: registration.name(), bls: &bls, ec: &self.vault.keys.identity };
         let reply = reply::check(answer, &expected).map_err(|why| {
@@ -112,28 +125,30 @@ impl Attempt<'_> {
             feed_url: None,
             registered_at: None,
         };
-        let secrets = Secrets::new(secret, token).map_err(internal)?;
-        self.store(&secrets).map_err(internal)?;
+        let secrets = Arc::new(Secrets::new(secret, token).map_err(internal)?);
+        // The row first: there is never a sealed key of which no row speaks.
         let recorded = row.clone();
         self.vault.ledger.call(move |t| recorded.write_finishing(t)).map_err(internal)?;
-        Ok(Pending { iddoc: row.iddoc.clone(), agent: agent_of(&row, secrets, pin, String::new(), 0) })
+        if let Err(why) = self.store(&secrets) {
+            self.forget()?;
+            return Err(internal(why));
+        }
+        Ok(Pending { row, secrets, pin })
     }
 
     /// Signs the IDDoc and sends `finish`. A no forgets everything; an unknown outcome keeps it for the next attempt.
     fn finish(&mut self, pending: Pending) -> Result<String, Refusal> {
-        let Pending { iddoc, agent } = pending;
-        let signature = hex::encode(agent.secrets.sign(&iddoc));
+        let Pending { row, secrets, pin } = pending;
+        let signature = hex::encode(secrets.sign(&row.iddoc));
         let body = serde_json::json!({ "idDocSignatureHex": signature }).to_string().into_bytes();
-        let agent = Arc::new(agent);
-        let answer = match self.ask("finish", Vec::new(), body, Some(agent.clone())) {
+        let applicant = agent_of(&row, secrets.clone(), pin, String::new(), 0);
+        let answer = match self.ask("finish", Vec::new(), body, Some(Arc::new(applicant))) {
             Said::Yes(answer) => answer,
-            Said::No { status, words } => {
+            Said::No { status, words }
+            | Said::Perhaps { refusal: Refusal::Backend { status: status @ 401, words }, .. } => {
+                tracing::error!(agent_id = row.agent_id, status, "the backend refuses finish; its keys are forgotten");
                 self.forget()?;
                 return Err(Refusal::Backend { status, words });
-            }
-            Said::Perhaps { refusal: Refusal::Backend { status: 401, words }, .. } => {
-                self.forget()?;
-                return Err(Refusal::Backend { status: 401, words });
             }
             Said::Perhaps { refusal, .. } => return Err(refusal),
         };
@@ -141,22 +156,18 @@ impl Attempt<'_> {
         if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer).is_err() {
             return Err(Refusal::Malformed("the answer to finish is no JSON object".into()));
         }
-        let feed_url = self.feed_url(&answer);
         let named = Registered {
-            agent_id: agent.id.clone(),
-            name: agent.name.clone(),
-            bls_key: hex::encode(agent.secrets.bls_public()),
+            agent_id: row.agent_id.clone(),
+            name: row.name.clone(),
+            bls_key: hex::encode(secrets.bls_public()),
         };
         let deed = Deed::new(&self.vault.keys, self.vault.recipients.clone(), Some(named));
         deed.write(&self.room.config.state.deed(), &self.vault.token).map_err(internal)?;
-        let now = clock::now();
+        let (feed_url, now) = (self.feed_url(&answer), clock::now());
         let kept = feed_url.clone();
         self.vault.ledger.call(move |t| RegistrationRow::write_registered(t, &kept, now)).map_err(internal)?;
-        let id = agent.id.clone();
-        let mut agent = Arc::into_inner(agent).ok_or_else(|| internal("the registration's errand is still out"))?;
-        (agent.feed_url, agent.registered_at) = (feed_url, now);
-        self.vault.set_agent(agent);
-        Ok(id)
+        self.vault.set_agent(agent_of(&row, secrets, pin, feed_url, now));
+        Ok(row.agent_id)
     }
 
     /// An earlier registration whose `finish` has no known outcome; or why it is not gone on with.
@@ -173,7 +184,7 @@ impl Attempt<'_> {
         };
         let pin = self.pin()?;
         tracing::info!(agent_id = row.agent_id, "an interrupted registration goes on");
-        Ok(Ok(Pending { iddoc: row.iddoc.clone(), agent: agent_of(&row, secrets, pin, String::new(), 0) }))
+        Ok(Ok(Pending { row, secrets: Arc::new(secrets), pin }))
     }
 
     fn pin(&self) -> Result<u32, Refusal> {
@@ -194,8 +205,9 @@ impl Attempt<'_> {
             let deed = Deed::new(&self.vault.keys, self.vault.recipients.clone(), None);
             deed.write(&path, &self.vault.token).map_err(internal)?;
         }
-        self.vault.ledger.call(RegistrationRow::discard).map_err(internal)?;
-        self.vault.remove_sealed(&self.room.config.state).map_err(internal)
+        let state = &self.room.config.state;
+        files::remove(&state.bls_sealed()).and_then(|()| files::remove(&state.mpin_sealed())).map_err(internal)?;
+        self.vault.ledger.call(RegistrationRow::discard).map_err(internal)
     }
 
     /// The feed's URL out of `finish`; the configured one wins (protocol.md §1), and one that is none is not taken.
@@ -228,23 +240,23 @@ impl Attempt<'_> {
             headers,
             body,
             pass,
-            // The backend must not make a second agent of one request.
-            repeatable: false,
             until: Some(Instant::now() + TIMEOUT),
             done: Box::new(move |outcome| drop(tell.send(outcome))),
         });
-        // Late errands end themselves: twice the time covers the wait for a courier and the request.
+        // Late errands end themselves: this covers the wait for a courier and the request.
         let outcome = told.recv_timeout(TIMEOUT * 3);
         outcome::read(outcome.unwrap_or(Outcome::Failed(ipc::Failure::Timeout)))
     }
 }
 
+/// A registration that the backend has not confirmed.
 struct Pending {
-    iddoc: Vec<u8>,
-    agent: Agent,
+    row: RegistrationRow,
+    secrets: Arc<Secrets>,
+    pin: u32,
 }
 
-pub fn agent_of(row: &RegistrationRow, secrets: Secrets, pin: u32, feed_url: String, registered_at: u64) -> Agent {
+pub fn agent_of(row: &RegistrationRow, secrets: Arc<Secrets>, pin: u32, feed_url: String, registered_at: u64) -> Agent {
     let (id, name, identity) = (row.agent_id.clone(), row.name.clone(), row.identity.clone());
     Agent { id, name, identity, pin, feed_url, registered_at, secrets }
 }
@@ -260,12 +272,11 @@ fn init_body(name: &str, bls: &[u8; 192], ec: &[u8; 65]) -> serde_json::Result<V
     serde_json::to_vec(&Body { name, bls_public_key: hex::encode(bls), ec_public_key: hex::encode(ec) })
 }
 
-fn accepted(said: Said) -> Result<Vec<u8>, Refusal> {
-    match said {
-        Said::Yes(body) => Ok(body),
-        Said::No { status, words } => Err(Refusal::Backend { status, words }),
-        Said::Perhaps { refusal, .. } => Err(refusal),
-    }
+/// The backend's words on `init` go to the log and to the partner app, unless they quote the API key.
+fn backend(status: u16, words: &str, registration: &Registration) -> Refusal {
+    let quotes = words.contains(registration.api_key().expose());
+    let words = if quotes { "(its words quote the API key)" } else { words };
+    Refusal::Backend { status, words: words.to_owned() }
 }
 
 fn internal(cause: impl fmt::Display) -> Refusal {

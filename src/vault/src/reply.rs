@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 /// Answers that may wait for a slow reader before its connection is ended.
 pub const QUEUE: usize = 8192;
+/// And how many octets of them.
+const MOST_OCTETS: usize = 16 << 20;
 
 /// A connection of a lane, as its answers see it.
 pub struct Connection {
@@ -17,12 +19,20 @@ pub struct Connection {
     stream: UnixStream,
     out: SyncSender<Zeroizing<Vec<u8>>>,
     open: AtomicUsize,
+    queued: AtomicUsize,
     ended: AtomicBool,
 }
 
 impl Connection {
     pub fn new(id: u64, stream: UnixStream, out: SyncSender<Zeroizing<Vec<u8>>>) -> Arc<Self> {
-        Arc::new(Self { id, stream, out, open: AtomicUsize::new(0), ended: AtomicBool::new(false) })
+        Arc::new(Self {
+            id,
+            stream,
+            out,
+            open: AtomicUsize::new(0),
+            queued: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
+        })
     }
 
     pub fn end(&self) {
@@ -32,6 +42,11 @@ impl Connection {
 
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
+    }
+
+    /// So many octets of answers were written.
+    pub fn written(&self, octets: usize) {
+        self.queued.fetch_sub(octets, Ordering::SeqCst);
     }
 
     /// How many asks of this connection wait for their answers.
@@ -79,7 +94,9 @@ impl Reply {
                 return self.connection.end();
             }
         };
-        if let Err(TrySendError::Full(_)) = self.connection.out.try_send(frame) {
+        let octets = frame.len();
+        let queued = self.connection.queued.fetch_add(octets, Ordering::SeqCst) + octets;
+        if queued > MOST_OCTETS || matches!(self.connection.out.try_send(frame), Err(TrySendError::Full(_))) {
             tracing::warn!("a lane does not read its answers: ended");
             self.connection.end();
         }

@@ -10,7 +10,7 @@ use crate::pool::Pool;
 use crate::relay::Relay;
 use crate::reply::Reply;
 use crate::waiting::Waiting;
-use crate::{decide, feed, files, init, registration, status};
+use crate::{decide, feed, init, registration, status};
 use config::Config;
 use hsm::{PublicKeys, Token};
 use ipc::{Answer, Ask, FeedState, Refusal};
@@ -65,8 +65,6 @@ pub struct Vault {
     pub ledger: Ledger,
     pub waiting: Waiting,
     pub registering: AtomicBool,
-    /// Unix seconds.
-    pub started: u64,
     agent: RwLock<Option<Arc<Agent>>>,
     _alone: File,
 }
@@ -123,9 +121,10 @@ impl Room {
     /// The vault can work from now on.
     pub fn begin(self: &Arc<Self>, vault: Vault) {
         let vault = Arc::new(vault);
+        // First, for a client's word on one of these must find it under way.
+        decide::resume(self, &vault);
         *self.work.write().unwrap_or_else(PoisonError::into_inner) = Ok(vault.clone());
         tracing::info!(registered = vault.agent().is_some(), "ready");
-        decide::resume(self, &vault);
         decide::sweep(self.clone(), vault);
         self.answer_tickets();
     }
@@ -159,7 +158,10 @@ impl Room {
                 self.doors().tickets.push(reply);
                 self.answer_tickets();
             }
-            Ask::FeedState(state) => {
+            Ask::FeedState(mut state) => {
+                if let FeedState::Closed { why, .. } = &mut state {
+                    *why = ipc::bounded(why);
+                }
                 tracing::info!(?state, "feed");
                 self.doors().feed = Some(state);
                 reply.send(Answer::Noted);
@@ -185,6 +187,10 @@ impl Room {
         }
         let tickets = std::mem::take(&mut self.doors().tickets);
         for reply in tickets {
+            if !self.errands.may_pass() {
+                reply.refuse(Refusal::Busy);
+                continue;
+            }
             let agent = agent.clone();
             self.pool.spawn(move || match agent.pass() {
                 Ok(pass) => reply.send(Answer::FeedTicket { url: agent.feed_url.clone(), pass }),
@@ -262,7 +268,6 @@ impl Vault {
             ledger,
             waiting: Waiting::default(),
             registering: AtomicBool::new(false),
-            started: crate::clock::now(),
             agent: RwLock::default(),
             _alone: alone,
         };
@@ -275,8 +280,12 @@ impl Vault {
                 let words = "the deed names an agent that the ledger does not know: restore both from one backup";
                 return Err(Trouble::lasting(words));
             }
-            // Sealed keys that no registration speaks of are what an interrupted one left.
-            None => vault.remove_sealed(&config.state).map_err(Trouble::lasting)?,
+            None if config.state.bls_sealed().exists() => {
+                let words = "there are sealed keys (bls.age) that the ledger knows no registration of: restore the ledger \
+                             and the deed that belong to them, or move them away";
+                return Err(Trouble::lasting(words));
+            }
+            None => {}
         }
         Ok(vault)
     }
@@ -287,10 +296,6 @@ impl Vault {
 
     pub fn set_agent(&self, agent: Agent) {
         *self.agent.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(agent));
-    }
-
-    pub fn remove_sealed(&self, state: &config::State) -> std::io::Result<()> {
-        files::remove(&state.bls_sealed()).and_then(|()| files::remove(&state.mpin_sealed()))
     }
 }
 
@@ -311,5 +316,5 @@ fn unseal(config: &Config, vault: &Vault, deed: &Deed, row: RegistrationRow) -> 
         _ => config.backend.feed(),
     };
     let registered_at = row.registered_at.unwrap_or_default();
-    Ok(registration::agent_of(&row, secrets, pin, feed_url, registered_at))
+    Ok(registration::agent_of(&row, Arc::new(secrets), pin, feed_url, registered_at))
 }

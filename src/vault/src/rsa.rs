@@ -34,7 +34,9 @@ impl RequestKey {
 }
 
 fn unbase64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let plain = Zeroizing::new(text.bytes().filter(|b| !b.is_ascii_whitespace()).collect::<Vec<u8>>());
+    // Room for all before the first octet: a growing vector would leave copies behind.
+    let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
+    plain.extend(text.bytes().filter(|b| !b.is_ascii_whitespace()));
     let mut octets = Zeroizing::new(vec![0; plain.len()]);
     let length = STANDARD.decode_slice(&plain, &mut octets).ok()?;
     octets.truncate(length);

@@ -43,6 +43,8 @@ impl State {
 #[derive(Clone, Debug)]
 pub struct Row {
     pub seen: Seen,
+    /// Unix seconds.
+    pub first_seen: u64,
     pub state: State,
     /// Why policy holds or denies it.
     pub why: String,
@@ -65,6 +67,18 @@ impl Recorded {
     pub fn messages(&self) -> &[Vec<u8>] {
         &self.messages
     }
+
+    /// An action as it stands, and its recorded approval where one is under way.
+    pub fn read(transaction: &Transaction<'_>, id: &ActionId) -> Result<(Option<Row>, Option<Self>), rusqlite::Error> {
+        let row = Row::read(transaction, id)?;
+        let recorded = match &row {
+            Some(Row { state: State::Approving, messages: Some(messages), .. }) => {
+                Some(Self { id: id.clone(), messages: messages.clone() })
+            }
+            _ => None,
+        };
+        Ok((row, recorded))
+    }
 }
 
 /// What a write made of an action.
@@ -85,7 +99,7 @@ pub enum Fate {
 
 impl Row {
     pub fn read(transaction: &Transaction<'_>, id: &ActionId) -> Result<Option<Row>, rusqlite::Error> {
-        let sql = "SELECT id, claim, expires, state, why, verdict, messages FROM action WHERE id = ?1";
+        let sql = "SELECT id, claim, expires, state, why, verdict, messages, seen FROM action WHERE id = ?1";
         transaction.prepare_cached(sql)?.query_row([id.as_str()], Row::from_sql).optional()
     }
 
@@ -96,6 +110,7 @@ impl Row {
         let messages: Option<Vec<u8>> = row.get(6)?;
         Ok(Row {
             seen: Seen { id, claim: row.get(1)?, expires: row.get(2)? },
+            first_seen: row.get(7)?,
             state: State::read(&row.get::<_, String>(3)?).ok_or_else(|| torn(3))?,
             why: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
             verdict: match row.get::<_, Option<String>>(5)?.as_deref() {
@@ -116,22 +131,10 @@ impl Row {
         self.messages.as_deref()
     }
 
-    /// What a restart takes up again: approvals under way as [`Recorded`], and the ids of the rest by state.
-    pub fn unsettled(transaction: &Transaction<'_>) -> Result<Vec<(Row, Option<Recorded>)>, rusqlite::Error> {
-        let sql = "SELECT id, claim, expires, state, why, verdict, messages FROM action WHERE settled IS NULL";
-        let mut statement = transaction.prepare(sql)?;
-        let rows = statement.query_map([], Row::from_sql)?;
-        rows.map(|row| {
-            let row = row?;
-            let recorded = match (row.state, &row.messages) {
-                (State::Approving, Some(messages)) => {
-                    Some(Recorded { id: row.seen.id.clone(), messages: messages.clone() })
-                }
-                _ => None,
-            };
-            Ok((row, recorded))
-        })
-        .collect()
+    /// The ids of what a restart takes up again; what is held waits for its client.
+    pub fn under_way(transaction: &Transaction<'_>) -> Result<Vec<ActionId>, rusqlite::Error> {
+        let sql = "SELECT id FROM action WHERE settled IS NULL AND state IN ('seen', 'approving', 'rejecting')";
+        ids(transaction.prepare(sql)?.query_map([], |row| row.get(0))?)
     }
 
     pub fn count(transaction: &Transaction<'_>) -> Result<Vec<(String, u64)>, rusqlite::Error> {
@@ -177,7 +180,7 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
 /// Records the partner app's approval.
 pub fn approve(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
     match standing(transaction, permitted.judged().seen())? {
-        Some(row) if row.state != State::Held => Ok(Fate::Stands),
+        Some(row) if row.state != State::Held || row.seen != *permitted.judged().seen() => Ok(Fate::Stands),
         // The first bytes recorded for an id are its bytes for ever.
         Some(row) if row.messages() != Some(permitted.judged().messages()) => Ok(Fate::OtherBytes),
         _ => record(transaction, permitted, now),
@@ -204,26 +207,46 @@ pub fn reject(
     }
 }
 
-/// Records how an action ended, with the signatures that the backend has and its bounded words. An action that is
-/// settled stays as it is: what comes later changes nothing.
+/// How an action comes to its end.
+pub struct Settling {
+    end: ActionEnd,
+    /// Only where nobody has decided it meanwhile.
+    undecided: bool,
+    signatures: Vec<[u8; 49]>,
+    /// The backend's bounded words.
+    detail: String,
+}
+
+impl Settling {
+    pub fn undecided(end: ActionEnd, detail: String) -> Self {
+        Self { end, undecided: true, signatures: Vec::new(), detail }
+    }
+    pub fn decided(end: ActionEnd, detail: String) -> Self {
+        Self { undecided: false, ..Self::undecided(end, detail) }
+    }
+    pub fn approved(signatures: Vec<[u8; 49]>) -> Self {
+        Self { signatures, ..Self::decided(ActionEnd::Approved, String::new()) }
+    }
+}
+
+/// Records how an action ended. One that is settled stays as it is: what comes later changes nothing.
 pub fn settle(
     transaction: &Transaction<'_>,
     id: &ActionId,
-    end: ActionEnd,
-    signatures: &[[u8; 49]],
-    detail: &str,
+    settling: &Settling,
     now: u64,
 ) -> Result<bool, rusqlite::Error> {
-    let signatures = match signatures {
+    let Settling { end, undecided, signatures, detail } = settling;
+    let signatures = match &signatures[..] {
         [] => None,
         some => {
             let octets: Vec<&[u8]> = some.iter().map(<[u8; 49]>::as_slice).collect();
             Some(postcard::to_stdvec(&octets).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?)
         }
     };
-    let sql =
-        "UPDATE action SET state = ?2, signatures = ?3, detail = ?4, settled = ?5 WHERE id = ?1 AND settled IS NULL";
-    let values = params![id.as_str(), State::Settled(end).name(), signatures, detail, now];
+    let sql = "UPDATE action SET state = ?2, signatures = ?3, detail = ?4, settled = ?5
+               WHERE id = ?1 AND settled IS NULL AND (state IN ('seen', 'held') OR NOT ?6)";
+    let values = params![id.as_str(), State::Settled(*end).name(), signatures, detail, now, undecided];
     Ok(transaction.prepare_cached(sql)?.execute(values)? == 1)
 }
 
@@ -232,13 +255,16 @@ pub fn expire(transaction: &Transaction<'_>, now: u64) -> Result<Vec<ActionId>, 
     let sql = "UPDATE action SET state = 'expired', settled = ?1
                WHERE settled IS NULL AND state IN ('seen', 'held') AND expires <= ?1 RETURNING id";
     let mut statement = transaction.prepare_cached(sql)?;
-    let ids = statement.query_map([now], |row| row.get::<_, String>(0))?;
-    ids.filter_map(|id| id.map(|id| ActionId::try_from(id).ok()).transpose()).collect()
+    ids(statement.query_map([now], |row| row.get(0))?)
 }
 
-/// The row of an action that a decision may no longer start on: everything but one just seen.
+fn ids(rows: impl Iterator<Item = Result<String, rusqlite::Error>>) -> Result<Vec<ActionId>, rusqlite::Error> {
+    rows.filter_map(|id| id.map(|id| ActionId::try_from(id).ok()).transpose()).collect()
+}
+
+/// The row of an action that was decided, or of which the feed says what was not known when it was judged.
 fn standing(transaction: &Transaction<'_>, seen: &Seen) -> Result<Option<Row>, rusqlite::Error> {
-    Ok(Row::read(transaction, &seen.id)?.filter(|row| row.state != State::Seen))
+    Ok(Row::read(transaction, &seen.id)?.filter(|row| row.state != State::Seen || row.seen != *seen))
 }
 
 fn record(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {

@@ -59,6 +59,12 @@ fn judged(policy: &str, id: &str, message: &[u8]) -> Judged {
 const MESSAGE: &[u8] = b"\xffmove it";
 const OTHER: &[u8] = b"\xffmove it elsewhere";
 
+fn sorted(ids: &[ActionId]) -> Vec<&str> {
+    let mut ids: Vec<_> = ids.iter().map(ActionId::as_str).collect();
+    ids.sort_unstable();
+    ids
+}
+
 #[test]
 fn an_action_is_seen_once() {
     let mut book = Book::new();
@@ -108,8 +114,8 @@ fn what_is_settled_stays_settled() {
     let mut book = Book::new();
     let id = seen("w1").id;
     book.judge(APPROVE, "w1", MESSAGE);
-    assert!(book.write(|t| settle(t, &id, ActionEnd::Approved, &[[2; 49]], "", 5)));
-    assert!(!book.write(|t| settle(t, &id, ActionEnd::Failed, &[], "late", 6)));
+    assert!(book.write(|t| settle(t, &id, &Settling::approved(vec![[2; 49]]), 5)));
+    assert!(!book.write(|t| settle(t, &id, &Settling::decided(ActionEnd::Failed, "late".into()), 6)));
     assert!(matches!(book.judge(APPROVE, "w1", MESSAGE), Fate::Stands));
     assert!(matches!(book.reject("w1"), Fate::Stands));
     assert_eq!(book.state("w1"), State::Settled(ActionEnd::Approved));
@@ -137,10 +143,33 @@ fn a_restart_takes_up_what_was_recorded_and_nothing_else_for_signing() {
     book.reject("rejecting");
     book.judge(APPROVE, "done", MESSAGE);
     let done = seen("done").id;
-    book.write(|t| settle(t, &done, ActionEnd::Approved, &[], "", 5));
-    let unsettled = book.write(Row::unsettled);
-    assert_eq!(unsettled.len(), 4);
-    for (row, recorded) in unsettled {
-        assert_eq!(recorded.is_some(), row.state == State::Approving, "{row:?}");
+    book.write(|t| settle(t, &done, &Settling::approved(Vec::new()), 5));
+    let under_way = book.write(Row::under_way);
+    assert_eq!(sorted(&under_way), ["approving", "rejecting", "seen"]);
+    for id in under_way {
+        let (row, recorded) = book.write(|t| Recorded::read(t, &id));
+        assert_eq!(recorded.is_some(), row.unwrap().state == State::Approving, "{id}");
     }
+}
+
+#[test]
+fn a_late_word_on_the_fetch_changes_nothing_once_it_was_decided() {
+    let mut book = Book::new();
+    let id = seen("w1").id;
+    book.judge(APPROVE, "w1", MESSAGE);
+    assert!(!book.write(|t| settle(t, &id, &Settling::undecided(ActionEnd::Failed, "404".into()), 5)));
+    assert_eq!(book.state("w1"), State::Approving);
+    book.judge("", "w2", MESSAGE);
+    let id = seen("w2").id;
+    assert!(book.write(|t| settle(t, &id, &Settling::undecided(ActionEnd::Expired, String::new()), 5)));
+}
+
+#[test]
+fn what_was_judged_without_the_feeds_claim_is_judged_again_with_it() {
+    let mut book = Book::new();
+    let claimed = Seen { claim: Some("ApproveTransfer".into()), ..seen("w1") };
+    book.write(|t| see(t, &claimed, 1));
+    assert!(matches!(book.judge(APPROVE, "w1", MESSAGE), Fate::Stands));
+    assert!(matches!(book.approve("", "w1", MESSAGE), Fate::Stands));
+    assert_eq!(book.state("w1"), State::Seen);
 }

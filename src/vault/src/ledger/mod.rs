@@ -5,7 +5,7 @@ mod actions;
 mod registration;
 mod schema;
 
-pub use actions::{Fate, Recorded, Row, State, approve, expire, judge, reject, see, settle};
+pub use actions::{Fate, Recorded, Row, Settling, State, approve, expire, judge, reject, see, settle};
 pub use registration::{Phase, RegistrationRow};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -36,8 +36,10 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+/// Hears whether the transaction was committed.
 type After = Box<dyn FnOnce(Result<(), Error>) + Send>;
-type Work = Box<dyn FnOnce(&Transaction<'_>) -> After + Send>;
+/// Gets the open transaction, or why there is none.
+type Work = Box<dyn FnOnce(Result<&Transaction<'_>, Error>) -> After + Send>;
 
 enum Message {
     Work(Work),
@@ -75,7 +77,7 @@ impl Ledger {
         then: impl FnOnce(Result<T, Error>) + Send + 'static,
     ) {
         let work: Work = Box::new(move |transaction| {
-            let done = in_savepoint(transaction, work);
+            let done = transaction.and_then(|transaction| in_savepoint(transaction, work));
             Box::new(move |committed| then(done.and_then(|value| committed.map(|()| value))))
         });
         // A ledger that ended drops the work, and with it `then`, whose replies then answer `Internal`.
@@ -110,17 +112,19 @@ fn in_savepoint<T>(
     transaction: &Transaction<'_>,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
 ) -> Result<T, Error> {
-    transaction.execute_batch("SAVEPOINT work")?;
-    match work(transaction) {
-        Ok(value) => {
-            transaction.execute_batch("RELEASE work")?;
-            Ok(value)
-        }
-        Err(e) => {
-            transaction.execute_batch("ROLLBACK TO work; RELEASE work")?;
-            Err(e.into())
-        }
+    // SQLite ends a transaction by itself where the disk is full or fails: a savepoint would then begin one of its own.
+    if transaction.is_autocommit() {
+        return Err(Error::Sqlite("the transaction was rolled back".into()));
     }
+    transaction.execute_batch("SAVEPOINT work")?;
+    let done = work(transaction);
+    let closed = match &done {
+        Ok(_) => transaction.execute_batch("RELEASE work"),
+        Err(_) => transaction.execute_batch("ROLLBACK TO work; RELEASE work"),
+    };
+    let value = done?;
+    closed?;
+    Ok(value)
 }
 
 fn serve(mut connection: Connection, messages: &Receiver<Message>) {
@@ -145,16 +149,17 @@ fn commit(connection: &mut Connection, batch: Vec<Work>) {
     if batch.is_empty() {
         return;
     }
-    let mut afters = Vec::with_capacity(batch.len());
-    let committed = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .and_then(|transaction| {
-            for work in batch {
-                afters.push(work(&transaction));
+    let (afters, committed): (Vec<After>, _) =
+        match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+            Ok(transaction) => {
+                let afters = batch.into_iter().map(|work| work(Ok(&transaction))).collect();
+                (afters, transaction.commit().map_err(Error::from))
             }
-            transaction.commit()
-        })
-        .map_err(Error::from);
+            Err(e) => {
+                let e = Error::from(e);
+                (batch.into_iter().map(|work| work(Err(e.clone()))).collect(), Err(e))
+            }
+        };
     if let Err(e) = &committed {
         tracing::error!("nothing of {} writes was kept: {e}", afters.len());
     }
@@ -182,6 +187,35 @@ mod tests {
         assert_eq!(told.iter().take(3).collect::<Vec<_>>(), [true, false, true]);
         let count = ledger.call(|t| t.query_row("SELECT count(*) FROM refused", [], |r| r.get::<_, i64>(0)));
         assert_eq!(count.unwrap(), 2);
+    }
+
+    #[test]
+    fn after_sqlite_rolled_back_by_itself_nothing_of_the_batch_is_kept_or_called_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        Ledger::create(&path).unwrap();
+        let mut connection = schema::open(&path, false).unwrap();
+        let (tell, told) = channel();
+        let put = |digest: &'static [u8], breaks: bool| -> Work {
+            let tell = tell.clone();
+            Box::new(move |transaction| {
+                let done = transaction.and_then(|t| {
+                    in_savepoint(t, |t| {
+                        if breaks {
+                            t.execute_batch("ROLLBACK")?;
+                        }
+                        t.execute("INSERT INTO refused (digest) VALUES (?1)", [digest])
+                    })
+                });
+                Box::new(move |committed| tell.send(done.is_ok() && committed.is_ok()).unwrap())
+            })
+        };
+        commit(&mut connection, vec![put(b"a", false), put(b"b", true), put(b"c", false)]);
+        assert_eq!(told.iter().take(3).collect::<Vec<_>>(), [false; 3]);
+        let kept = |c: &Connection| c.query_row("SELECT count(*) FROM refused WHERE digest <> x'62'", [], |r| r.get(0));
+        assert_eq!(kept(&connection).unwrap_or(-1i64), 0);
+        commit(&mut connection, vec![put(b"d", false)]);
+        assert!(told.recv().unwrap());
     }
 
     #[test]
