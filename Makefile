@@ -23,7 +23,7 @@ demo:
 
 test: tools
 	cargo build --locked --workspace --bins
-	$(RUN_TESTS) --locked --workspace
+	$(RUN_TESTS) --locked --workspace --no-fail-fast
 
 # The demo, and every bench once, in a release build.
 test-long: tools demo

@@ -108,7 +108,7 @@ fn relative_paths_count_from_the_files_directory() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.toml");
     std::fs::write(&path, "[backend]\nurl = \"https://h\"\n[state]\ndir = \"here\"\n").unwrap();
-    assert_eq!(config::load(&path).unwrap().state.deed(), dir.path().join("here/deed.json"));
+    assert_eq!(config::load(&path).unwrap().state.deed(), dir.path().join("here/deed.jws"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use ipc::{ActionId, Answer, Refusal, bounded};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// An action that expires later than this, seconds, is none that a backend would ask for; it would be held for ever.
+/// So long, seconds, an action is kept open at the most: an event that a courier invented must not stay for ever.
 const LATEST: u64 = 30 * 24 * 60 * 60;
 
 /// An event of the feed (protocol.md §3). What else it carries is not ours to read.
@@ -74,8 +74,11 @@ fn relevant(message: &str, agent: &str, now: u64) -> Result<Seen, String> {
         () if event.agent != agent => Err(format!("{id} is another agent's")),
         () if event.status != "pending" => Err(format!("{id} is {}", bounded(&event.status))),
         () if event.expires <= now => Err(format!("{id} is expired")),
-        () if event.expires > now + LATEST => Err(format!("{id} expires later than in 30 days")),
-        () => Ok(Seen { id, claim: event.claim.map(|claim| bounded(&claim)), expires: Some(event.expires) }),
+        () if i64::try_from(event.expires).is_err() => Err(format!("{id} expires at no time")),
+        () => {
+            let expires = Some(event.expires.min(now + LATEST));
+            Ok(Seen { id, claim: event.claim.map(|claim| bounded(&claim)), expires })
+        }
     }
 }
 
@@ -93,6 +96,8 @@ mod tests {
     fn only_a_pending_event_of_ours_that_has_time_left_is_acted_on() {
         let seen = relevant(&event("me", "pending", "101"), "me", 100).unwrap();
         assert_eq!((seen.claim.as_deref(), seen.expires), (Some("ApproveTransfer"), Some(101)));
+        let late = relevant(&event("me", "pending", "9223372036854775807"), "me", 100).unwrap();
+        assert_eq!(late.expires, Some(100 + LATEST));
         let mut refused = vec![String::new(), "garbage".into(), "[]".into(), "null".into()];
         refused.push(event("you", "pending", "101"));
         refused.extend(["approved", "rejected", "expired", "", "Pending"].map(|status| event("me", status, "101")));
