@@ -16,7 +16,7 @@ const SECRET: [u8; 48] = [7; 48];
 fn main() {
     // SoftHSM reads its configuration from the environment, so the benches run in a child that has it.
     match std::env::var_os("SIGNING_AGENT_BENCH_TOKEN") {
-        Some(dir) => measure(&dir.into()),
+        Some(dir) => measure(std::path::Path::new(&dir)),
         None => {
             let dir = tempfile::tempdir().unwrap();
             let token = Token::make(&dir.path().join("token"));
@@ -28,7 +28,7 @@ fn main() {
     }
 }
 
-fn measure(dir: &std::path::PathBuf) {
+fn measure(dir: &std::path::Path) {
     let made = Token::make(&dir.join("token"));
     let token = hsm::Token::open(Config {
         module: made.module,
