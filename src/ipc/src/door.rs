@@ -41,18 +41,29 @@ impl Lane {
         Ok(Lane { out, ended })
     }
 
+    /// Asks, and waits for the answer.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, LaneLost> {
+        self.post(ask).await?.await
+    }
+
+    /// Takes the ask's place on the lane, behind all that were posted before; the answer comes later.
+    pub async fn post(
+        &self,
+        ask: Ask,
+    ) -> Result<impl Future<Output = Result<Answer, LaneLost>> + Send + use<>, LaneLost> {
         let (tell, told) = oneshot::channel();
         if *self.ended.borrow() {
             return Err(LaneLost);
         }
         self.out.send((ask, tell)).await.map_err(|_| LaneLost)?;
         let mut ended = self.ended.clone();
-        tokio::select! {
-            biased;
-            answer = told => answer.map_err(|_| LaneLost),
-            _ = ended.wait_for(|ended| *ended) => Err(LaneLost),
-        }
+        Ok(async move {
+            tokio::select! {
+                biased;
+                answer = told => answer.map_err(|_| LaneLost),
+                _ = ended.wait_for(|ended| *ended) => Err(LaneLost),
+            }
+        })
     }
 
     /// Resolves when the lane has ended.

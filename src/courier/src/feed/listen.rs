@@ -5,10 +5,7 @@ use crate::pace::Pace;
 use crate::websocket::Feed;
 use futures_util::SinkExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use ipc::{Answer, Ask, Lane, LaneLost, MAX_FEED_MESSAGE};
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
+use ipc::{Answer, Ask, Lane, MAX_FEED_MESSAGE};
 use tokio::io::{AsyncReadExt, sink};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
@@ -26,21 +23,22 @@ pub(super) async fn listen(
     pace: Pace,
     closing: &mut watch::Receiver<bool>,
 ) -> Result<String, Over> {
-    let mut noted = Noted::default();
+    // The messages that are with the vault and not yet noted.
+    let mut noted = FuturesUnordered::new();
     let mut binary = 0u64;
     let mut leave_by: Option<Instant> = None;
     let mut heard = Instant::now();
     let mut ping = interval_at(heard + pace.ping, pace.ping);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let why = loop {
-        let room = noted.0.len() < IN_FLIGHT;
+        let room = noted.len() < IN_FLIGHT;
         if !room {
             // Whoever does not listen cannot say that nothing was to be heard.
             heard = Instant::now();
         }
         tokio::select! {
             biased;
-            Some(answer) = noted.0.next() => check(answer?),
+            Some(answer) = noted.next() => check(answer?),
             () = asked(closing), if leave_by.is_none() => {
                 leave_by = Some(Instant::now() + pace.goodbye);
                 farewell(socket, CloseCode::Normal, pace).await;
@@ -49,7 +47,7 @@ pub(super) async fn listen(
             message = socket.next(), if room => {
                 heard = Instant::now();
                 match message {
-                    Some(Ok(Message::Text(text))) => noted.post(lane, text.as_str().to_owned()).await?,
+                    Some(Ok(Message::Text(text))) => noted.push(lane.post(Ask::FeedMessage(text.as_str().to_owned())).await?),
                     Some(Ok(Message::Binary(_))) => {
                         binary += 1;
                         if binary.is_power_of_two() {
@@ -78,7 +76,7 @@ pub(super) async fn listen(
             }
         }
     };
-    while let Some(answer) = noted.0.next().await {
+    while let Some(answer) = noted.next().await {
         check(answer?);
     }
     if leave_by.is_some() {
@@ -86,28 +84,6 @@ pub(super) async fn listen(
         return Err(Over);
     }
     Ok(why)
-}
-
-type Answered = Pin<Box<dyn Future<Output = Result<Answer, LaneLost>> + Send>>;
-
-/// The messages that are with the vault and not yet noted.
-#[derive(Default)]
-struct Noted(FuturesUnordered<Answered>);
-
-impl Noted {
-    /// Puts one message on the lane, behind all that were posted before, without waiting for its answer.
-    async fn post(&mut self, lane: &Lane, text: String) -> Result<(), LaneLost> {
-        let lane = lane.clone();
-        // The first poll takes the ask's place in the lane's queue, which is first come, first served. A task whose
-        // budget is used up would come away from it without a place, hence `unconstrained`.
-        let mut ask: Answered =
-            Box::pin(tokio::task::unconstrained(async move { lane.ask(Ask::FeedMessage(text)).await }));
-        match poll_fn(|context| Poll::Ready(ask.as_mut().poll(context))).await {
-            Poll::Ready(answer) => check(answer?),
-            Poll::Pending => self.0.push(ask),
-        }
-        Ok(())
-    }
 }
 
 fn check(answer: Answer) {
