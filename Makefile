@@ -38,7 +38,8 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@test -x $(TOOLS)/bin/cargo-deny || { echo "cargo-deny is built once, into $(TOOLS); this takes minutes"; \
-	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --locked --quiet --root $(TOOLS) cargo-deny && rm -rf $(TOOLS)/target; }
+	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --locked --quiet --root $(TOOLS) cargo-deny@0.20.2 && rm -rf $(TOOLS)/target; }
+	cargo fetch --locked --quiet
 	PATH="$(TOOLS)/bin:$$PATH" cargo deny --offline check bans licenses sources
 
 fmt:

@@ -12,6 +12,16 @@ pub struct Call {
     pub(crate) code: RvError,
 }
 
+/// What a C_Login that failed says about the PIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PinVerdict {
+    Refused,
+    /// The token never looked at it.
+    NotJudged,
+    /// It may have been looked at, and counted as wrong.
+    Unknown,
+}
+
 impl Call {
     /// The function's name, e.g. `C_Login`.
     #[must_use]
@@ -68,6 +78,37 @@ impl Call {
             )
     }
 
+    /// For C_Login (PKCS #11 3.1, section 5.6.8, and 5.1.1 to 5.1.3 for the codes of any function). Modules have more
+    /// codes for a refused PIN than the specification, CKR_GENERAL_ERROR and their own among them: what does not say
+    /// that no PIN was judged leaves it open.
+    pub(crate) fn pin_verdict(&self) -> PinVerdict {
+        use RvError as E;
+        match self.code {
+            E::PinIncorrect | E::PinInvalid | E::PinLenRange | E::PinExpired | E::PinLocked | E::PinTooWeak => {
+                PinVerdict::Refused
+            }
+            // Session, token or module were gone. 5.1.2 lets CKR_DEVICE_REMOVED and CKR_SESSION_CLOSED also mean
+            // "during the call", but then there is nothing left to try the PIN on in a loop.
+            E::CryptokiNotInitialized
+            | E::DeviceRemoved
+            | E::SessionClosed
+            | E::SessionHandleInvalid
+            | E::SlotIdInvalid
+            | E::TokenNotPresent
+            | E::TokenNotRecognized
+            // The call did not come as far as the PIN.
+            | E::FunctionNotSupported
+            | E::HostMemory
+            | E::OperationActive
+            | E::UserAlreadyLoggedIn
+            | E::UserAnotherAlreadyLoggedIn
+            | E::UserPinNotInitialized
+            | E::UserTooManyTypes
+            | E::UserTypeInvalid => PinVerdict::NotJudged,
+            _ => PinVerdict::Unknown,
+        }
+    }
+
     /// The module or the token cannot do this at all.
     pub(crate) fn is_not_offered(&self) -> bool {
         use RvError as E;
@@ -90,6 +131,9 @@ impl Call {
     pub(crate) fn advice(&self) -> &'static str {
         use RvError as E;
         match self.code {
+            _ if matches!(self.function, Function::Login) && self.pin_verdict() == PinVerdict::Unknown => {
+                "the token or the connection to it is gone, or it refused the PIN without saying so and may have counted the try: check the device, its service and its log, and the PIN; if no login is tried any more, type `signing-agent init --try-pin-again`"
+            }
             E::TokenWriteProtected | E::SessionReadOnly => {
                 "the token may not be written to; `init` must create keys in it"
             }

@@ -35,10 +35,10 @@ pub enum Error {
     )]
     PinLocked { call: Call },
     #[error(
-        "{call}: the token does not take a PIN like this. It is not tried again: set or correct the PIN, then type `signing-agent init --try-pin-again`"
+        "{call}: {why}. It is not tried again: look at the token, set or correct the PIN, then type `signing-agent init --try-pin-again`"
     )]
-    PinUnusable { call: Call },
-    #[error("the token refused this PIN before, so no login is tried ({} says when and why). Correct the PIN, then type `signing-agent init --try-pin-again`", marker.display())]
+    PinUnusable { call: Call, why: &'static str },
+    #[error("the token refused this PIN before, or did not say whether it took it, so no login is tried ({} says why). Correct the PIN if it is wrong, then type `signing-agent init --try-pin-again`", marker.display())]
     PinRefusedBefore { marker: PathBuf },
     #[error("cannot keep the note that a PIN was refused, {}: {source}. Without it no login is tried: make its directory writable for this user", path.display())]
     Marker { path: PathBuf, source: io::Error },
@@ -102,15 +102,16 @@ impl Error {
     /// Sorts what cryptoki returns: a call that failed, a mechanism that is not there, or nonsense.
     pub(crate) fn from_cryptoki(error: cryptoki::error::Error) -> Self {
         match error {
-            cryptoki::error::Error::Pkcs11(code, function) => {
-                let call = Call { function, code };
-                if call.is_not_offered() {
-                    Self::MechanismMissing { call, needed_for: String::new() }
-                } else {
-                    Self::Pkcs11 { call }
-                }
-            }
+            cryptoki::error::Error::Pkcs11(code, function) => Self::from_code(Call { function, code }),
             other => Self::Malformed(other.to_string()),
+        }
+    }
+
+    pub(crate) fn from_code(call: Call) -> Self {
+        if call.is_not_offered() {
+            Self::MechanismMissing { call, needed_for: String::new() }
+        } else {
+            Self::Pkcs11 { call }
         }
     }
 

@@ -5,134 +5,208 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use age::secrecy::SecretBox;
 use cryptoki::error::{Error as Pkcs11Error, RvError};
 use cryptoki::session::{Session, UserType};
 use zeroize::Zeroizing;
 
-use crate::call::Call;
+use crate::call::{Call, PinVerdict};
 use crate::config::PinSource;
 use crate::error::Error;
 
 /// PKCS#11 sets no limit; a PIN longer than this is a wrong file.
 const MAX_PIN: usize = 255;
 
-/// The operator says that the PIN may be tried again: removes the marker. None there is fine.
+/// So many logins in a row may end without a word on the PIN before none is tried any more. Each may have been counted
+/// as a wrong PIN, and cards that lock at the third are common: one try is left to the operator.
+const DOUBTS: u8 = 2;
+
+/// The operator says that the PIN may be tried again: removes the marker, and the count of doubtful logins beside it.
+/// None there is fine.
 ///
 /// # Errors
 /// [`Error::Marker`] if it cannot be removed.
 pub fn clear_refused_pin(marker: &Path) -> Result<(), Error> {
-    match fs::remove_file(marker).and_then(|()| sync_parent(marker)) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::Marker { path: marker.into(), source: e }),
-        _ => Ok(()),
+    // The marker last: it holds until everything else is gone.
+    for path in [try_path(marker), marker.into()] {
+        match fs::remove_file(&path).and_then(|()| sync_parent(&path)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(Error::Marker { path, source }),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// Stands before every login.
 pub(crate) struct PinGate {
     source: PinSource,
     marker: PathBuf,
-    /// Set where even the marker could not be put in its place.
-    refused: AtomicBool,
+    /// Set where even the marker could not be put in its place. Held during a login, so that "try again" does not
+    /// change the files under it.
+    refused: Mutex<bool>,
 }
 
 impl PinGate {
     pub(crate) fn new(source: PinSource, marker: PathBuf) -> Self {
-        Self { source, marker, refused: AtomicBool::new(false) }
+        Self { source, marker, refused: Mutex::new(false) }
     }
 
     /// Fails if the PIN was refused before, in this process or an earlier one.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let seen = match fs::symlink_metadata(&self.marker) {
-            Ok(_) => true,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
-            Err(source) => return Err(Error::Marker { path: self.marker.clone(), source }),
-        };
-        if seen || self.refused.load(Ordering::SeqCst) {
-            return Err(Error::PinRefusedBefore { marker: self.marker.clone() });
-        }
+        self.doubts(&mut self.refused()).map(drop)
+    }
+
+    /// As [`clear_refused_pin`], and this process forgets the refusal too.
+    pub(crate) fn try_again(&self) -> Result<(), Error> {
+        let mut refused = self.refused();
+        clear_refused_pin(&self.marker)?;
+        *refused = false;
         Ok(())
     }
 
     /// The token itself says that the PIN is locked, before any try.
     pub(crate) fn locked(&self) -> Error {
-        self.refuse(Call { function: cryptoki::context::Function::Login, code: RvError::PinLocked })
+        let call = Call { function: cryptoki::context::Function::Login, code: RvError::PinLocked };
+        self.refuse(&mut self.refused(), call)
     }
 
-    /// One login, or none. The marker's file is made before the PIN is tried, so that a full or read-only disk cannot
-    /// make us forget a refusal; afterwards it is renamed into place or removed.
+    /// One login, or none.
     pub(crate) fn login(&self, session: &Session) -> Result<(), Error> {
-        self.check()?;
+        self.login_by(|pin| session.login_with_raw(UserType::User, pin))
+    }
+
+    /// The marker's file is made before the PIN is tried, so that a full or read-only disk cannot make us forget a
+    /// refusal; afterwards it is renamed into place or removed. It counts the login meanwhile: if the process dies
+    /// before it has noted the answer, the count is what the next one finds.
+    fn login_by(&self, login: impl FnOnce(&SecretBox<Vec<u8>>) -> Result<(), Pkcs11Error>) -> Result<(), Error> {
+        let mut refused = self.refused();
+        let before = self.doubts(&mut refused)?;
         let pin = read(&self.source)?;
-        self.prepare().map_err(|source| Error::Marker { path: self.marker.clone(), source })?;
-        let answer = session.login_with_raw(UserType::User, &pin);
+        self.count(before + 1).map_err(|source| Error::Marker { path: self.marker.clone(), source })?;
+        let answer = login(&pin);
         drop(pin);
         match answer {
-            Ok(()) => {}
-            // Someone in this process logged in already. The PIN was not looked at, and is not needed.
-            Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
-            Err(Pkcs11Error::Pkcs11(
-                code @ (RvError::PinIncorrect
-                | RvError::PinLocked
-                | RvError::PinInvalid
-                | RvError::PinLenRange
-                | RvError::PinExpired),
-                function,
-            )) => return Err(self.refuse(Call { function, code })),
+            Ok(()) => {
+                self.settle(0);
+                Ok(())
+            }
+            Err(Pkcs11Error::Pkcs11(code, function)) => {
+                let call = Call { function, code };
+                match call.pin_verdict() {
+                    PinVerdict::NotJudged => {
+                        self.settle(before);
+                        // Someone in this process logged in already: the PIN is not needed.
+                        if matches!(code, RvError::UserAlreadyLoggedIn) { Ok(()) } else { Err(Error::from_code(call)) }
+                    }
+                    PinVerdict::Unknown if before + 1 < DOUBTS => Err(Error::Pkcs11 { call }),
+                    PinVerdict::Unknown | PinVerdict::Refused => Err(self.refuse(&mut refused, call)),
+                }
+            }
+            // C_Login was not called.
             Err(other) => {
-                self.tidy();
-                return Err(Error::from_cryptoki(other));
+                self.settle(before);
+                Err(Error::from_cryptoki(other))
             }
         }
-        self.tidy();
-        Ok(())
     }
 
-    fn refuse(&self, call: Call) -> Error {
-        let kept = self.prepare().and_then(|()| {
-            let mut file = OpenOptions::new().write(true).open(self.try_path())?;
-            file.write_all(note(call).as_bytes())?;
-            file.sync_all()?;
+    fn refused(&self) -> MutexGuard<'_, bool> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many logins of unknown fate there were since the last good one; an error if the gate is closed.
+    fn doubts(&self, refused: &mut bool) -> Result<u8, Error> {
+        let trouble = |source| Error::Marker { path: self.marker.clone(), source };
+        let seen = match fs::symlink_metadata(&self.marker) {
+            Ok(_) => true,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            Err(source) => return Err(trouble(source)),
+        };
+        if seen || *refused {
+            return Err(Error::PinRefusedBefore { marker: self.marker.clone() });
+        }
+        let doubts = match fs::read(self.try_path()) {
+            Ok(content) => match content[..] {
+                [digit @ b'0'..=b'9', ..] => digit - b'0',
+                // The beginning of a note that was not put in its place.
+                [b'C', b'_', ..] => DOUBTS,
+                _ => 1,
+            },
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+            Err(source) => return Err(trouble(source)),
+        };
+        if doubts >= DOUBTS {
+            self.keep(refused, "C_Login: its answer could not be noted");
+            return Err(Error::PinRefusedBefore { marker: self.marker.clone() });
+        }
+        Ok(doubts)
+    }
+
+    fn refuse(&self, refused: &mut bool, call: Call) -> Error {
+        self.keep(refused, &call.to_string());
+        match (call.code, call.pin_verdict()) {
+            (RvError::PinIncorrect, _) => Error::PinIncorrect { call },
+            (RvError::PinLocked, _) => Error::PinLocked { call },
+            (_, PinVerdict::Refused) => Error::PinUnusable { call, why: "the token does not take a PIN like this" },
+            _ => Error::PinUnusable {
+                call,
+                why: "again the token did not say whether it took the PIN; it may have refused it, and counted each try",
+            },
+        }
+    }
+
+    /// Puts the marker in its place.
+    fn keep(&self, refused: &mut bool, answer: &str) {
+        let kept = self.write_try(&note(answer)).and_then(|()| {
             fs::rename(self.try_path(), &self.marker)?;
             sync_parent(&self.marker)
         });
         if let Err(error) = kept {
-            self.refused.store(true, Ordering::SeqCst);
+            *refused = true;
             tracing::error!(marker = %self.marker.display(), %error, "the refusal of the PIN could not be recorded");
-        }
-        match call.code {
-            RvError::PinIncorrect => Error::PinIncorrect { call },
-            RvError::PinLocked => Error::PinLocked { call },
-            _ => Error::PinUnusable { call },
         }
     }
 
-    /// Room for the note, on the disk already.
-    fn prepare(&self) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(self.try_path())?;
-        file.write_all(&[b' '; 512])?;
+    /// On the disk already, with room for the note.
+    fn count(&self, doubts: u8) -> io::Result<()> {
+        self.write_try(&format!("{doubts:<512}"))?;
+        sync_parent(&self.marker)
+    }
+
+    fn settle(&self, doubts: u8) {
+        let removed = if doubts == 0 { fs::remove_file(self.try_path()) } else { self.count(doubts) };
+        // Where it cannot be removed it must at least not count against the next login.
+        if let Err(error) = removed.or_else(|_| self.count(doubts)) {
+            tracing::warn!(%error, "the count of logins could not be put right");
+        }
+    }
+
+    /// Over what is there: a file that was emptied first might lose its count.
+    fn write_try(&self, content: &str) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.try_path())?;
+        file.write_all(content.as_bytes())?;
+        file.set_len(content.len() as u64)?;
         file.sync_all()
     }
 
-    fn tidy(&self) {
-        if let Err(error) = fs::remove_file(self.try_path()) {
-            tracing::debug!(%error, "the prepared note could not be removed");
-        }
-    }
-
     fn try_path(&self) -> PathBuf {
-        let mut path = OsString::from(&self.marker);
-        path.push(".try");
-        path.into()
+        try_path(&self.marker)
     }
 }
 
-fn note(call: Call) -> String {
+fn try_path(marker: &Path) -> PathBuf {
+    let mut path = OsString::from(marker);
+    path.push(".try");
+    path.into()
+}
+
+fn note(answer: &str) -> String {
     format!(
-        "{call}\n\nThe token did not take the PIN. So that the PIN is not locked by trying, no login is tried while this\n\
-         file is here. Correct the PIN file or credential, then type\n\n    signing-agent init --try-pin-again\n"
+        "{answer}\n\nThe token did not take the PIN, or did not say whether it did and may have counted the try. So that the\n\
+         PIN is not locked by trying, no login is tried while this file is here. Look at the token, correct the PIN\n\
+         file or credential if it is wrong, then type\n\n    signing-agent init --try-pin-again\n"
     )
 }
 

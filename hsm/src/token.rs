@@ -149,6 +149,15 @@ impl Token {
         self.try_key(Role::Audit)
     }
 
+    /// The operator says that the PIN was corrected: forgets its refusal, in the file and in this process. The login
+    /// itself comes with the next use, e.g. [`Token::check`].
+    ///
+    /// # Errors
+    /// [`Error::Marker`] if the marker cannot be removed; then the refusal stands.
+    pub fn try_pin_again(&self) -> Result<(), Error> {
+        self.gate.try_again()
+    }
+
     fn try_key(&self, role: Role) -> Result<(), Error> {
         self.sign(role, b"signing-agent: is the key there?").map(drop)
     }

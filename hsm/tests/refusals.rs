@@ -59,6 +59,43 @@ fn a_refused_pin_is_not_tried_again_by_recovery_either() {
 }
 
 #[test]
+fn a_running_token_takes_the_corrected_pin_when_the_operator_says_so() {
+    with_token("a_running_token_takes_the_corrected_pin_when_the_operator_says_so", |place| {
+        let token = place.ready();
+        let pin = place.pin();
+        place.write_pin("99999999");
+        place.library().finalize().unwrap();
+        assert!(matches!(token.check(), Err(Error::PinIncorrect { .. })));
+        // Still wrong: one try, and closed again.
+        token.try_pin_again().unwrap();
+        assert!(!place.marker().exists());
+        assert!(matches!(token.check(), Err(Error::PinIncorrect { .. })));
+        assert!(matches!(token.check(), Err(Error::PinRefusedBefore { .. })));
+        place.write_pin(&pin);
+        token.try_pin_again().unwrap();
+        token.check().unwrap();
+        token.sign(Role::Identity, &digest(1)).unwrap();
+        assert!(!place.marker().exists() && !place.dir.join("pin-refused.try").exists());
+    });
+}
+
+#[test]
+fn logins_of_unknown_fate_before_a_restart_count() {
+    with_token("logins_of_unknown_fate_before_a_restart_count", |place| {
+        let left = place.dir.join("pin-refused.try");
+        fs::write(&left, "1").unwrap();
+        drop(place.ready());
+        assert!(!left.exists(), "a good login forgives it");
+        fs::write(&left, "2").unwrap();
+        let error = open_error(place);
+        assert!(matches!(error, Error::PinRefusedBefore { .. }), "{error}");
+        assert!(place.marker().exists());
+        clear_refused_pin(&place.marker()).unwrap();
+        place.ready().check().unwrap();
+    });
+}
+
+#[test]
 fn without_a_place_for_the_marker_no_pin_is_tried() {
     with_token("without_a_place_for_the_marker_no_pin_is_tried", |place| {
         place.write_pin("99999999");

@@ -97,6 +97,9 @@ pub fn decode(bytes: &[u8]) -> Decoded {
     if !(0..=transfer_type::GROUP).contains(&asset.transfer_type) {
         return malformed("its transfer type is not known");
     }
+    if !enumerations_fit(&asset) {
+        return malformed("its currency, or the type of a transfer in it, does not fit in 32 bits");
+    }
     match (asset.kind, &asset.payload) {
         (asset_type::WALLET, Some(Payload::Wallet(wallet))) => Decoded::Wallet(WalletAsset::new(&asset, wallet)),
         (asset_type::IDDOC, Some(Payload::IdDoc(iddoc))) => Decoded::IdDoc(IdDoc::new(&asset, iddoc)),
@@ -168,15 +171,18 @@ impl WalletAsset {
             || self.settlements.iter().any(|s| s.amount < 0 || s.fee < 0)
     }
 
-    /// E.g. `6400 of currency 4 → 0xa2Ba…69c8 (settle-push)`.
+    /// E.g. `6400 of currency 4 → 0xa2Ba…69c8 fee 3150000 (settle-push)`; no fee, no word of it.
     pub fn summary(&self) -> String {
         const SHOWN: usize = 3;
-        let inside = self.transfers.iter().map(|t| (t.amount, short(&hex::encode(&t.to))));
-        let outside = self.settlements.iter().map(|s| (s.amount, short(&s.destination)));
+        let inside = self.transfers.iter().map(|t| (t.amount, short(&hex::encode(&t.to)), 0));
+        let outside = self.settlements.iter().map(|s| (s.amount, short(&s.destination), s.fee));
         let moves: Vec<String> = outside
             .chain(inside)
             .take(SHOWN)
-            .map(|(amount, to)| format!("{amount} of currency {} → {to}", self.currency))
+            .map(|(amount, to, fee)| {
+                let fee = if fee == 0 { String::new() } else { format!(" fee {fee}") };
+                format!("{amount} of currency {} → {to}{fee}", self.currency)
+            })
             .collect();
         let moves = if moves.is_empty() { "nothing moved".to_owned() } else { moves.join(", ") };
         let more = match (self.transfers.len() + self.settlements.len()).saturating_sub(SHOWN) {
@@ -218,6 +224,17 @@ fn fingerprint(bytes: &[u8]) -> String {
     format!("{} bytes, SHA-256 {}…", bytes.len(), hex::encode(&Sha256::digest(bytes)[..8]))
 }
 
+/// To a reader of 32 bits, an enumeration's value that does not fit is another one: 2³² + 1 is Bitcoin, 1. The asset's
+/// own type and transfer type are held against their lists.
+fn enumerations_fit(asset: &PbAsset) -> bool {
+    let fits = |number: i64| i32::try_from(number).is_ok();
+    let currency = match &asset.payload {
+        Some(Payload::Wallet(wallet)) => wallet.currency,
+        _ => 0,
+    };
+    fits(currency) && asset.transferlist.iter().filter_map(|entry| entry.value.as_ref()).all(|value| fits(value.kind))
+}
+
 /// A missing key is the empty key to whoever reads a map.
 fn has_duplicate_keys(asset: &PbAsset) -> bool {
     fn repeats<'a>(keys: impl Iterator<Item = &'a Option<String>>) -> bool {
@@ -233,13 +250,13 @@ fn has_duplicate_keys(asset: &PbAsset) -> bool {
 
 /// What the most tolerant of readers could find at the top level: one that takes varints of any length, lets the last of
 /// several values win, narrows numbers to 32 bits, looks into groups, and keeps what it read before an error (as Go's
-/// `proto.Unmarshal` leaves it behind). Missing an asset here would let it pass as opaque; seeing one too many
-/// only holds a message that a rule would have let through.
+/// `proto.Unmarshal` leaves it behind). Missing an asset here would let it pass as opaque. One too many costs an innocent
+/// message: it is held, whatever a rule says, and for an IDDoc it is denied, which nobody can undo.
 #[derive(Default)]
 struct Marks {
     /// A varint in field 1, or any of the payloads' fields.
     asset: bool,
-    /// A 2 in field 1, or a field 17.
+    /// A 2 in field 1, or a field 17 with a length: without one it holds no message, for any reader.
     iddoc: bool,
 }
 
@@ -257,7 +274,7 @@ impl Marks {
         let wire_type = tag & 7;
         for field in [tag >> 3, (tag & 0xffff_ffff) >> 3] {
             self.asset |= (15..=20).contains(&field) || (field == 1 && wire_type == 0);
-            self.iddoc |= field == 17;
+            self.iddoc |= field == 17 && wire_type == 2;
         }
         match wire_type {
             0 => {
@@ -266,7 +283,8 @@ impl Marks {
             }
             1 => *rest = rest.get(8..)?,
             2 => {
-                let length = usize::try_from(varint(rest)?).ok()?;
+                // Cut to 32 bits for those who do; who does not ends here, for no message is as long as the whole.
+                let length = usize::try_from(varint(rest)? & 0xffff_ffff).ok()?;
                 *rest = rest.get(length..)?;
             }
             5 => *rest = rest.get(4..)?,

@@ -1,6 +1,7 @@
 //! Foreign text, made safe to print.
 
-/// At most `most` characters; whatever could move a cursor, turn the direction of writing or be invisible is escaped.
+/// At most `most` characters of `text`; all but printable ASCII is escaped as `\u{…}`, letters too: some turn the direction of
+/// writing, some show nothing, some look like others.
 pub(crate) fn plain(text: &str, most: usize) -> String {
     let mut out: String = text.chars().take(most).map(escape).collect();
     if text.chars().nth(most).is_some() {
@@ -20,5 +21,5 @@ pub(crate) fn short(text: &str) -> String {
 }
 
 fn escape(c: char) -> String {
-    if c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric() { c.to_string() } else { c.escape_unicode().collect() }
+    if c.is_ascii_graphic() || c == ' ' { c.to_string() } else { c.escape_unicode().collect() }
 }

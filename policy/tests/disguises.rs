@@ -5,7 +5,7 @@
 mod common;
 
 use common::{bytes, generous, iddoc, judge, transfer, wallet, withdrawal};
-use policy::wire::{BytesEntry, Message, Payload, PbTransfer, PbWallet, TransferEntry, transfer_type};
+use policy::wire::{BytesEntry, Message, Payload, PbSettlement, PbTransfer, PbWallet, TransferEntry, transfer_type};
 use policy::{Decoded, Verdict, decode};
 
 fn verdict(message: Vec<u8>) -> Verdict {
@@ -57,9 +57,32 @@ fn an_iddoc_is_denied_in_every_dress() {
     denied(&plain[..plain.len() - 1]); // cut short: what was read stays in Go's message
     denied(joined(&[&plain, &[0xff; 12]])); // garbage behind it
     denied([0x08, 0x05, 0x8a, 0x01, 0x00]); // type and payload at odds
-    denied([0x88, 0x01, 0x00]); // a field 17 of another wire type
+    denied([0x8a, 0x01, 0x00]); // the payload alone
+    denied([0x0a, 0x00, 0x08, 0x02]); // the type alone, behind a field 1 that is none
     denied([0x08, 0x82, 0x80, 0x80, 0x80, 0x10]); // 2 + 2³² and nothing else
     denied([0x8a, 0x81, 0x80, 0x80, 0x10, 0x00]); // field 17's tag + 2³² and nothing else
+}
+
+#[test]
+fn what_a_length_beyond_32_bits_hides_is_seen() {
+    // 2³², which no message fits in: who reads it in 64 bits stops, who narrows it skips nothing and goes on.
+    let skipped = [0x12, 0x80, 0x80, 0x80, 0x80, 0x10];
+    denied(joined(&[&skipped, &[0x08, 0x02, 0x8a, 0x01, 0x00]]));
+    denied(joined(&[&skipped, &[0x8a, 0x01, 0x00]]));
+    held(joined(&[&skipped, &[0x08, 0x05, 0x7a, 0x00]]));
+    // 2³² + 2: two bytes are skipped, not none.
+    let skipped = [0x12, 0x82, 0x80, 0x80, 0x80, 0x10, 0xff, 0xff];
+    denied(joined(&[&skipped, &[0x08, 0x02, 0x8a, 0x01, 0x00]]));
+    held(joined(&[&skipped, &[0x08, 0x05, 0x7a, 0x00]]));
+}
+
+#[test]
+fn a_field_17_that_cannot_hold_an_iddoc_is_held_and_not_denied() {
+    held([0x88, 0x01, 0x00]);
+    held([0x89, 0x01, 0, 0, 0, 0, 0, 0, 0, 0]);
+    held([0x8b, 0x01, 0x8c, 0x01]);
+    held([0x8d, 0x01, 0, 0, 0, 0]);
+    held([0x8f, 0x01]);
 }
 
 #[test]
@@ -96,6 +119,36 @@ fn a_transfer_type_out_of_the_schema_is_never_approved_by_rule() {
     held(bytes(&wallet(9, &[5], &[])));
     held(bytes(&wallet(-1, &[5], &[])));
     held(bytes(&wallet(transfer_type::TRANSFER_PUSH + (1 << 32), &[5], &[])));
+}
+
+#[test]
+fn an_enumeration_that_32_bits_do_not_hold_is_never_approved_by_rule() {
+    let with_currency = |currency| {
+        let mut asset = transfer();
+        let Some(Payload::Wallet(wallet)) = &mut asset.payload else { unreachable!() };
+        wallet.currency = currency;
+        bytes(&asset)
+    };
+    for currency in [1, 4, i64::from(i32::MAX), i64::from(i32::MIN)] {
+        assert!(matches!(decode(&with_currency(currency)), Decoded::Wallet(_)));
+    }
+    // The first is 1, Bitcoin, to who reads it in 32 bits.
+    for currency in [(1 << 32) + 1, i64::from(i32::MAX) + 1, i64::from(i32::MIN) - 1, i64::MAX, i64::MIN] {
+        held(with_currency(currency));
+    }
+
+    let with_condition = |kind| {
+        let mut asset = transfer();
+        let value = Some(PbTransfer { kind, ..PbTransfer::default() });
+        asset.transferlist = vec![TransferEntry { key: Some("x".into()), value }];
+        bytes(&asset)
+    };
+    assert!(matches!(decode(&with_condition(transfer_type::TRANSFER_PUSH)), Decoded::Wallet(_)));
+    held(with_condition((1 << 32) + transfer_type::TRANSFER_PUSH));
+
+    let mut asset = transfer();
+    asset.kind += 1 << 32;
+    held(bytes(&asset));
 }
 
 #[test]
@@ -177,4 +230,38 @@ fn foreign_text_is_safe_to_print() {
     wallet.settlements = vec![wallet.settlements[0].clone(); 1000];
     let facts = judge(&generous(), None, &[bytes(&asset)]).facts;
     assert!(facts[0].len() < 500 && facts[0].contains("and 997 more"), "{facts:?}");
+}
+
+#[test]
+fn foreign_text_shows_no_letter_that_is_not_ascii() {
+    // Hebrew and Arabic turn the direction; a Cyrillic a looks like ours; a Hangul filler is a letter that shows nothing.
+    for (foreign, shown) in [
+        ("\u{5d0}\u{5d1}", "\\u{5d0}\\u{5d1}"),
+        ("\u{627}", "\\u{627}"),
+        ("0x\u{430}", "0x\\u{430}"),
+        ("\u{3164}", "\\u{3164}"),
+        ("0x\u{e9}", "0x\\u{e9}"),
+    ] {
+        let mut asset = withdrawal();
+        let Some(Payload::Wallet(wallet)) = &mut asset.payload else { unreachable!() };
+        wallet.settlements[0].destination = foreign.into();
+        let judgement = judge(&generous(), Some(foreign), &[bytes(&asset)]);
+        assert!(judgement.facts[0].contains(shown), "{:?}", judgement.facts);
+        assert!(judgement.why.contains(shown) && judgement.why.is_ascii(), "{:?}", judgement.why);
+        let mut asset = iddoc();
+        asset.name = foreign.into();
+        let summary = decode(&bytes(&asset)).summary(&[]);
+        assert!(summary.contains(shown) && summary.is_ascii(), "{summary:?}");
+    }
+}
+
+#[test]
+fn a_fee_is_shown_wherever_there_is_one() {
+    let mut asset = withdrawal();
+    let Some(Payload::Wallet(wallet)) = &mut asset.payload else { unreachable!() };
+    wallet.settlements =
+        [0, 3150000, -1].map(|fee_like| PbSettlement { amount: 5, destination: "0xab".into(), fee_like }).into();
+    let moved = "5 of currency 4 → 0xab";
+    let expected = format!("{moved}, {moved} fee 3150000, {moved} fee -1 (settle-push)");
+    assert_eq!(decode(&bytes(&asset)).summary(&[]), expected);
 }

@@ -19,7 +19,7 @@ fn the_withdrawal_says_what_it_moves_where() {
     assert_eq!(settlement.destination, expect["destination"].as_str().unwrap());
     assert_eq!(settlement.fee, expect["fee_like"].as_i64().unwrap());
     assert_eq!(wallet.action_kind(), Some(ActionKind::Withdraw));
-    assert_eq!(wallet.summary(), "6400 of currency 4 → 0xa2Ba…69c8 (settle-push)");
+    assert_eq!(wallet.summary(), "6400 of currency 4 → 0xa2Ba…69c8 fee 3150000 (settle-push)");
     assert_eq!(PbAsset::decode(&bytes[..]).unwrap().encode_to_vec(), bytes);
     assert_eq!(judge(&generous(), Some("ApproveWithdraw"), &[bytes]).verdict, Verdict::Approve);
 }

@@ -15,6 +15,8 @@ pub enum Error {
     Closed { lane: PathBuf, cause: std::io::Error },
     #[error("{}: the vault did not answer: {why}; its log may say why", .lane.display())]
     NoAnswer { lane: PathBuf, why: String },
+    #[error("the vault cannot work: see the trouble that it reports")]
+    Trouble,
     #[error("the vault refused: {0}")]
     Refused(String),
     #[error("the vault that was started for this {0}; its messages above say why")]

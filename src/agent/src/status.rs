@@ -15,8 +15,10 @@ pub fn status(config_path: &Path, as_json: bool) -> Result<(), Error> {
     let places = Places::find(config_path)?;
     match places.ask(&Ask::Status, PATIENCE)? {
         None => Err(places.nobody()),
-        Some(Answer::Status(status)) if as_json => words::print(&json(&status)?),
-        Some(Answer::Status(status)) => words::print(&screen(&status)),
+        Some(Answer::Status(status)) => {
+            words::print(&if as_json { json(&status)? } else { screen(&status) })?;
+            if status.trouble.is_some() { Err(Error::Trouble) } else { Ok(()) }
+        }
         Some(_) => Err(ask::beside_the_point()),
     }
 }

@@ -93,7 +93,7 @@ fn status_puts_trouble_first_and_lets_nobody_steer_the_terminal() {
     };
     vault(&house.lane("admin.sock"), Answer::Status(Box::new(status)));
     let (code, out, _) = texts(&house.output(&["status"]));
-    assert_eq!(code, Some(0));
+    assert_eq!(code, Some(1), "a monitor hears of it");
     assert!(out.starts_with("TROUBLE: CKR_PIN_INCORRECT (C_Login): look after the PIN\n"), "{out}");
     for words in ["agent-1", "desk", "2025-12-31 23:59:59 UTC", "refused", "next try in 2.5 s", "12 approved, 3 held"] {
         assert!(out.contains(words), "{words} in {out}");

@@ -3,9 +3,10 @@
 
 use crate::reply::Fault;
 use crate::routes::House;
+use crate::serve::Retirement;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
@@ -20,6 +21,9 @@ pub(crate) const MAX_BODY: usize = 64 << 10;
 const MAX_WASTE: usize = 8 << 20;
 /// The most of a path and a method that is logged, characters.
 const MAX_LOGGED: usize = 200;
+
+/// A registration's body this short, octets, has no room for a key beside the field's name.
+const KEYLESS: usize = 32;
 
 /// A request's body, whole; wiped on drop.
 #[derive(Clone)]
@@ -41,6 +45,7 @@ async fn answer(house: &House, request: Request, next: Next) -> Response {
         return Fault::new(StatusCode::FORBIDDEN, "requests of foreign web pages are refused (Origin)").into_response();
     }
     let (mut parts, body) = request.into_parts();
+    let registers = parts.method == Method::POST && parts.uri.path().trim_end_matches('/').ends_with("/register");
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     // Who expects "100 Continue" has not sent the body yet and needs not (RFC 9110 §10.1.1).
     let waits = parts.headers.contains_key(header::EXPECT);
@@ -50,6 +55,14 @@ async fn answer(house: &House, request: Request, next: Next) -> Response {
             .await
             .unwrap_or_else(|_| Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))),
     };
+    // Also for a registration that is refused: its keys were in the same buffers.
+    let keyless = taken.as_ref().is_ok_and(|taken| taken.0.len() <= KEYLESS) || (waits && taken.is_err());
+    if registers
+        && !keyless
+        && let Some(retirement) = parts.extensions.get::<Arc<Retirement>>()
+    {
+        retirement.arm();
+    }
     match taken {
         Ok(taken) => {
             parts.extensions.insert(taken);

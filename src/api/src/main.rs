@@ -2,49 +2,56 @@
 //! Leaves: an exit code: 0 stopped, 2 wrong command line, 10 retired, 11 lane lost, 78 wrong configuration, 1 anything else.
 //! Never: a listener or a privilege of its own.
 
-use config::Config;
+use config::command_line::{self, Wish};
+use config::{Auth, Config};
 use ipc::{EXIT_CONFIG, EXIT_LANE_LOST, EXIT_RETIRED, LANE_VARIABLE, Lane, SYSTEM_LANES};
 use signing_agent_api::{End, Settings, serve};
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "usage: signing-agent-api [--config PATH] [--version]";
-
 fn main() -> ExitCode {
     if let Err(error) = jail::enter() {
         return fails(1, &error);
     }
-    let path = match arguments(std::env::args_os().skip(1)) {
-        Some(Wish::Serve(path)) => path,
+    let path = match command_line::read(std::env::args_os().skip(1)) {
+        Some(Wish::Run(path)) => path,
         Some(Wish::Version) => {
             let _ = writeln!(std::io::stdout(), "signing-agent-api {}", env!("CARGO_PKG_VERSION"));
             return ExitCode::SUCCESS;
         }
-        None => return fails(2, &USAGE),
+        None => return fails(2, &command_line::usage("api")),
     };
     let config = match config::load(&path) {
         Ok(config) => config,
         Err(error) => return fails(EXIT_CONFIG, &error),
     };
     config::logging::init("api", &config.log);
+    // Before anything else opens a descriptor: what is taken over is what was handed over.
+    let listener = match jail::Sockets::take().and_then(|mut sockets| sockets.tcp("http")) {
+        Ok(listener) => listener,
+        Err(error) => return fails(1, &error),
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fails(1, &error),
     };
-    let code = runtime.block_on(run(&config));
+    let code = runtime.block_on(run(&config, listener));
     // What the drain left behind is not waited for.
     runtime.shutdown_background();
     code
 }
 
-async fn run(config: &Config) -> ExitCode {
-    let listener = match jail::Sockets::take().and_then(|mut sockets| sockets.tcp("http")) {
-        Ok(listener) => listener,
-        Err(error) => return fails(1, &error),
-    };
+async fn run(config: &Config, listener: std::net::TcpListener) -> ExitCode {
+    // The socket may come from elsewhere than [api] listen.
+    match (config.api.auth, listener.local_addr()) {
+        (Auth::None, Ok(bound)) if !bound.ip().is_loopback() => {
+            let words = format!("the HTTP socket listens on {bound}, and [api] auth = \"none\" is for loopback alone");
+            return fails(EXIT_CONFIG, &words);
+        }
+        _ => {}
+    }
     let path = std::env::var_os(LANE_VARIABLE).map_or_else(|| Path::new(SYSTEM_LANES).join("api.sock"), PathBuf::from);
     let lane = match Lane::connect(&path).await {
         Ok(lane) => lane,
@@ -71,24 +78,6 @@ async fn attend(config: &Config, listener: std::net::TcpListener, lane: Lane) ->
     let end = serve(listener, lane, Settings::new(config, bound), stop).await?;
     tracing::info!(?end, "ends");
     Ok(end)
-}
-
-enum Wish {
-    Serve(PathBuf),
-    Version,
-}
-
-/// `None` where the command line is not understood.
-fn arguments(mut given: impl Iterator<Item = OsString>) -> Option<Wish> {
-    let mut path = PathBuf::from(config::DEFAULT_PATH);
-    while let Some(word) = given.next() {
-        match word.to_str()? {
-            "--version" => return Some(Wish::Version),
-            "--config" => path = given.next()?.into(),
-            other => path = other.strip_prefix("--config=")?.into(),
-        }
-    }
-    Some(Wish::Serve(path))
 }
 
 /// `eprintln!` would panic where standard error is closed.

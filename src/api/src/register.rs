@@ -16,18 +16,11 @@ use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// A body this short, octets, has no room for a key beside the field's name.
-const KEYLESS: usize = 32;
-
 pub(crate) async fn register(
     State(house): State<Arc<House>>,
     Extension(body): Extension<Taken>,
     Extension(retirement): Extension<Arc<Retirement>>,
 ) -> Response {
-    // Also of a registration that is refused here: its keys were in the same buffers.
-    if body.0.len() > KEYLESS {
-        retirement.arm();
-    }
     let registration = match parse(&body.0) {
         Ok(registration) => registration,
         Err(fault) => return ([(header::CONNECTION, "close")], fault).into_response(),

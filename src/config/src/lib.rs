@@ -4,6 +4,7 @@
 
 mod backend;
 mod check;
+pub mod command_line;
 pub mod logging;
 mod raw;
 mod sections;

@@ -17,7 +17,7 @@ use tracing_subscriber::{Layer, Registry};
 use crate::{Level, Log, LogFormat};
 
 /// The crates that may speak, besides `signing_agent` and `signing_agent_*`.
-const OURS: [&str; 4] = ["hsm", "milagro", "policy", "custody_simulator"];
+const OURS: [&str; 3] = ["hsm", "milagro", "policy"];
 
 /// Starts the log of this process; `room` is `api`, `courier`, `vault` or what else names it. Only the first call counts.
 /// An event is judged by its target's first segment: leave `target:` alone and it is the crate's name.
@@ -134,6 +134,7 @@ mod tests {
             tracing::error!(target: "hyper::proto", "x-api-key: secret");
             tracing::trace!(target: "rustls", "secret");
             tracing::error!(target: "hsmx", "secret");
+            tracing::error!(target: "custody_simulator", "secret");
             tracing::error!(target: "signing_agentx", "secret");
             let span = tracing::error_span!(target: "reqwest", "request", key = "secret");
             let _inside = span.enter();

@@ -2,7 +2,9 @@
 //! Leaves: an exit code that says whether to start the courier anew.
 //! Never: a secret of its own; what passes through is the vault's or the backend's.
 
+use config::command_line::{self, Wish};
 use signing_agent_courier::{End, Pace, outside, serve};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,7 +13,8 @@ fn main() -> ExitCode {
     match start() {
         Ok(code) => code,
         Err((code, words)) => {
-            eprintln!("signing-agent-courier: {words}");
+            // Where stderr is closed there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "signing-agent-courier: {words}");
             ExitCode::from(code)
         }
     }
@@ -21,7 +24,14 @@ fn start() -> Result<ExitCode, (u8, String)> {
     let broken = |e: &dyn std::fmt::Display| (1, e.to_string());
     let misconfigured = |e: &dyn std::fmt::Display| (ipc::EXIT_CONFIG, e.to_string());
     jail::enter().map_err(|e| broken(&e))?;
-    let Some(path) = arguments().map_err(|words| (2, words))? else { return Ok(ExitCode::SUCCESS) };
+    let path = match command_line::read(std::env::args_os().skip(1)) {
+        Some(Wish::Run(path)) => path,
+        Some(Wish::Version) => {
+            let _ = writeln!(std::io::stdout(), "signing-agent-courier {}", env!("CARGO_PKG_VERSION"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        None => return Err((2, command_line::usage("courier"))),
+    };
     let config = config::load(&path).map_err(|e| misconfigured(&e))?;
     config::logging::init("courier", &config.log);
     // An error means that there is a provider already.
@@ -50,22 +60,4 @@ async fn run(http: reqwest::Client, backend: config::Backend) -> Result<End, (u8
     })?;
     tracing::info!(backend = backend.url.as_str(), "ready");
     Ok(serve(lane, http, backend, Pace::default(), stop).await)
-}
-
-/// `--config PATH`; `None` where only the version was wanted.
-fn arguments() -> Result<Option<PathBuf>, String> {
-    let mut path = PathBuf::from(config::DEFAULT_PATH);
-    let mut rest = std::env::args_os().skip(1);
-    while let Some(argument) = rest.next() {
-        match argument.to_str() {
-            Some("--config") => path = rest.next().ok_or("--config takes a path")?.into(),
-            Some("--version") => {
-                use std::io::Write;
-                let _ = writeln!(std::io::stdout(), "signing-agent-courier {}", env!("CARGO_PKG_VERSION"));
-                return Ok(None);
-            }
-            _ => return Err(format!("what is {argument:?}? Only --config PATH and --version are taken")),
-        }
-    }
-    Ok(Some(path))
 }

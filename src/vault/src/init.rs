@@ -58,6 +58,9 @@ pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String
     let keys = if had_deed { token.public_keys() } else { token.ensure_keys() }.map_err(|e| e.to_string())?;
     noted(&mut report, had_keys, "identity, audit and sealing key in the token");
     let recipients = recipients(config, &token).map_err(|e| e.to_string())?;
+    if recipients.iter().skip(1).any(|recovery| *recovery == recipients[0]) {
+        return Err("[sealing] recovery_recipients names this token's own recipient, which recovers nothing".into());
+    }
 
     let had_ledger = state.ledger().exists();
     if !had_deed {
@@ -80,17 +83,23 @@ pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String
     Ok(report)
 }
 
-/// Everything is there; an amendment needs a vault that is not at work.
+/// Everything is there, and the deed is what the configuration says; else this vault would not be at work.
 fn init_running(
     room: &Room,
     vault: &Vault,
     options: InitOptions,
     mut report: InitReport,
 ) -> Result<InitReport, String> {
-    if options.amend {
+    let written = config::load(&room.config_path).map_err(|e| e.to_string())?.sealing.recovery_recipients;
+    if written != room.config.sealing.recovery_recipients {
         return Err(
-            "the deed is what the configuration says already; change [sealing], restart, and run it again".into()
+            "[sealing] recovery_recipients were changed since the agent started: restart it, then run this again"
+                .into(),
         );
+    }
+    if options.try_pin_again {
+        vault.token.try_pin_again().and_then(|()| vault.token.check()).map_err(|e| e.to_string())?;
+        report.made.push("the PIN was tried again: the token takes it".into());
     }
     report.kept.extend(["identity, audit and sealing key in the token", "ledger", "deed"].map(str::to_owned));
     complete(&room.config, vault, &mut report);

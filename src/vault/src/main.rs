@@ -1,6 +1,6 @@
 //! Enters: asks of the two doors and of the operator, each by its own socket; the token's PIN; the sealed keys.
 //! Leaves: verdicts, signatures over what was judged and recorded, one passes; errands for the courier.
-//! Never: a conversation that the vault began; a key outside this process or the token; a signature that is not recorded first.
+//! Never: a conversation that the vault began; a key outside this process or the token; a signature over bytes not recorded first.
 
 mod agent;
 mod clock;
@@ -24,8 +24,9 @@ mod rsa;
 mod status;
 mod waiting;
 
+use config::command_line::{self, Wish};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::path::PathBuf;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
     match start() {
         Ok(code) => code,
         Err((code, words)) => {
-            eprintln!("signing-agent-vault: {words}");
+            // Where stderr is closed there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "signing-agent-vault: {words}");
             ExitCode::from(code)
         }
     }
@@ -48,7 +50,14 @@ fn main() -> ExitCode {
 fn start() -> Result<ExitCode, (u8, String)> {
     let broken = |e: &dyn std::fmt::Display| (1, e.to_string());
     let misconfigured = |e: &dyn std::fmt::Display| (ipc::EXIT_CONFIG, e.to_string());
-    let Some(path) = arguments().map_err(|words| (2, words))? else { return Ok(ExitCode::SUCCESS) };
+    let path = match command_line::read(std::env::args_os().skip(1)) {
+        Some(Wish::Run(path)) => path,
+        Some(Wish::Version) => {
+            let _ = writeln!(std::io::stdout(), "signing-agent-vault {}", env!("CARGO_PKG_VERSION"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        None => return Err((2, command_line::usage("vault"))),
+    };
     jail::enter().map_err(|e| broken(&e))?;
     let config = config::load(&path).map_err(|e| misconfigured(&e))?;
     config::logging::init("vault", &config.log);
@@ -56,28 +65,10 @@ fn start() -> Result<ExitCode, (u8, String)> {
     let sockets = jail::Sockets::take().map_err(|e| broken(&e))?;
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|e| broken(&e))?;
 
-    let room = room::Room::open(config, policy);
+    let room = room::Room::open(path, config, policy);
     gate::open(sockets, &room).map_err(|e| broken(&e))?;
     wait_for_end(signals, &room);
     Ok(ExitCode::SUCCESS)
-}
-
-/// `--config PATH`; `None` where only the version was wanted.
-fn arguments() -> Result<Option<PathBuf>, String> {
-    let mut path = PathBuf::from(config::DEFAULT_PATH);
-    let mut rest = std::env::args_os().skip(1);
-    while let Some(argument) = rest.next() {
-        match argument.to_str() {
-            Some("--config") => path = rest.next().ok_or("--config takes a path")?.into(),
-            Some("--version") => {
-                use std::io::Write;
-                let _ = writeln!(std::io::stdout(), "signing-agent-vault {}", env!("CARGO_PKG_VERSION"));
-                return Ok(None);
-            }
-            _ => return Err(format!("what is {argument:?}? Only --config PATH and --version are taken")),
-        }
-    }
-    Ok(Some(path))
 }
 
 /// Returns when the room was told to end and the ledger has what was under way.

@@ -16,6 +16,7 @@ use hsm::{PublicKeys, Token};
 use ipc::{Answer, Ask, FeedState, Refusal};
 use policy::Policy;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -35,6 +36,8 @@ impl Trouble {
 }
 
 pub struct Room {
+    /// Where `config` was read.
+    pub config_path: PathBuf,
     pub config: Config,
     pub policy: Policy,
     pub relay: Relay,
@@ -78,9 +81,10 @@ pub fn load_policy(config: &Config) -> Result<Policy, String> {
 
 impl Room {
     /// Opens the vault, where it can be; otherwise the room says why until that passes or the operator acts.
-    pub fn open(config: Config, policy: Policy) -> Arc<Self> {
+    pub fn open(config_path: PathBuf, config: Config, policy: Policy) -> Arc<Self> {
         let (clock, pool) = (Clock::start(), Pool::start(Pool::size()));
         let room = Arc::new(Self {
+            config_path,
             config,
             policy,
             relay: Relay::default(),
@@ -103,7 +107,11 @@ impl Room {
         match init::open(&self.config) {
             Ok(vault) => self.begin(vault),
             Err(trouble) => {
-                tracing::error!("{}", trouble.words);
+                if self.config.state.deed().exists() {
+                    tracing::error!("{}", trouble.words);
+                } else {
+                    tracing::info!("{}", trouble.words);
+                }
                 if trouble.passing {
                     let again = self.clone();
                     let wait =

@@ -33,8 +33,8 @@ fn it_says_where_it_is_and_ends_when_its_input_closes() {
 #[test]
 fn it_ends_on_sigterm() {
     let (mut child, _) = run(&[]);
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
 }
 

@@ -244,7 +244,9 @@ fn facts(action: &Value) -> Vec<String> {
     let messages = action["messages"].as_array().into_iter().flatten();
     let octets = messages.filter_map(|message| hex::decode(message.as_str()?).ok());
     let summaries = octets.map(|octets| policy::decode(&octets).summary(&octets));
-    summaries.map(|text| text.split(" (").next().unwrap_or_default().to_owned()).collect()
+    summaries
+        .map(|text| text.split(" fee ").flat_map(|text| text.split(" (")).next().unwrap_or_default().to_owned())
+        .collect()
 }
 
 fn first_fact(action: &Value) -> String {

@@ -2,7 +2,7 @@
 
 use super::{approved_once, order_one, unsigned};
 use serde_json::{Value, json};
-use signing_agent_tests::{APPROVE_ALL, House, Settings};
+use signing_agent_tests::{APPROVE_ALL, House, Settings, until};
 
 #[test]
 fn what_is_expired_not_pending_or_another_agents_is_not_approved() {
@@ -149,5 +149,21 @@ fn garbage_on_the_feed_is_passed_over_and_the_next_action_is_approved() {
     // An event of an action that the backend then does not know.
     house.control("POST", "/feed", Some(json!({"raw": event(json!({"id": "made-up"}))})));
     house.logged(&["settled: failed", "made-up"]);
+    house.assert_no_panic();
+}
+
+#[test]
+fn the_state_of_the_feed_is_seen_while_it_is_away_and_when_it_is_back() {
+    let house = House::registered(Settings::default());
+    let ready_state = || house.ask("GET", "/api/v1/healthcheck/status", "").json()["WebSocket"]["ReadyState"].clone();
+    let status = || String::from_utf8(house.output(&["status"]).stdout).unwrap();
+    until("the feed is seen to be open", || ready_state() == "OPEN", || house.log());
+    house.control("POST", "/faults", Some(json!({"endpoint": "feed", "fault": {"status": 503}})));
+    house.control("POST", "/feed/drop", None);
+    until("the feed is seen to be away", || ready_state() != "OPEN", || house.log());
+    until("and the operator told why", || status().contains("503"), status);
+    house.control("DELETE", "/faults", None);
+    house.wait("feeds=1");
+    until("the feed is seen to be back", || ready_state() == "OPEN", || house.log());
     house.assert_no_panic();
 }

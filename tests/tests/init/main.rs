@@ -54,7 +54,8 @@ fn stands_with_words(house: &mut House, words: &str) {
         || format!("{words}\n{}\n{}", trouble(), house.log()),
     );
     assert!(house.log().contains(words), "{}", house.log());
-    let (screen, _) = made(house, &["status"]);
+    let (code, screen, _) = texts(&house.output(&["status"]));
+    assert_eq!(code, 1, "a monitor hears of it: {screen}");
     assert!(screen.starts_with("TROUBLE: "), "{screen}");
     let reply = house.register("agent");
     assert_eq!(reply.status, 503, "{}", reply.json());

@@ -2,7 +2,7 @@
 
 use ipc::{Answer, Ask, Framed};
 use serde_json::Value;
-use signing_agent_tests::{House, call, signal, until};
+use signing_agent_tests::{House, Signal, call, signal, until};
 use std::fs;
 use std::io::Write;
 use std::net::Shutdown;
@@ -18,7 +18,7 @@ pub struct Captured(u32);
 impl Captured {
     pub fn room(house: &House, name: &str) -> Self {
         let pid = pid(house, name);
-        signal(pid, "STOP");
+        signal(pid, Signal::STOP);
         let captured = Self(pid);
         let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         until("it stands still", || stat().rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")), stat);
@@ -28,7 +28,7 @@ impl Captured {
 
 impl Drop for Captured {
     fn drop(&mut self) {
-        signal(self.0, "CONT");
+        signal(self.0, Signal::CONT);
     }
 }
 

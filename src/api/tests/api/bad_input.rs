@@ -110,23 +110,26 @@ fn unknown_paths_and_wrong_methods_are_refused_in_json() {
 
 #[test]
 fn an_enormous_body_is_refused_and_the_client_hears_it() {
-    let api = Api::new(registered);
     // 2 MiB: more than the sockets' buffers take, so all of it must be read before the client listens.
     let enormous = "x".repeat(2 << 20);
-    for (method, path) in [("POST", "/api/v1/register"), ("PUT", "/api/v1/client/action/w1"), ("GET", "/api/v1/client")]
-    {
+    let api = Api::new(registered);
+    for (method, path) in [("PUT", "/api/v1/client/action/w1"), ("GET", "/api/v1/client")] {
         let fault = api.ask(method, path, &enormous).fault();
         assert_eq!(fault, (413, "the body is longer than 65536 octets".to_owned()), "{method} {path}");
     }
+    untouched(&api);
     let just = "x".repeat((64 << 10) + 1);
-    assert_eq!(api.ask("POST", "/api/v1/register", &just).fault().0, 413);
     let chunked = format!(
         "POST /api/v1/register HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{just}\r\n0\r\n\r\n",
         just.len()
     );
-    assert_eq!(api.send(chunked.as_bytes()).fault().0, 413);
-    untouched(&api);
-    assert_eq!(api.ask("POST", "/api/v1/register", &just[1..]).fault(), (400, "invalid json".to_owned()));
+    let whole = |body: &str| request("POST", "/api/v1/register", "", body);
+    for (octets, status) in [(whole(&enormous), 413), (whole(&just), 413), (chunked, 413), (whole(&just[1..]), 400)] {
+        let mut api = Api::new(registered);
+        assert_eq!(api.send(octets.as_bytes()).fault().0, status);
+        assert_eq!(api.end(), End::Retired, "what may have been a key was in its buffers");
+        assert!(api.vault.asks.try_recv().is_err(), "the vault was asked");
+    }
 }
 
 #[test]
@@ -142,13 +145,16 @@ fn who_asks_before_sending_an_enormous_body_need_not_send_it() {
 #[test]
 fn a_body_that_stops_coming_is_not_waited_for() {
     let times = signing_agent_api::Times { body: Duration::from_millis(50), ..Default::default() };
-    let api = Api::with(registered, times);
-    let mut stream = connect(api.addr);
-    stream.write_all(b"POST /api/v1/register HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{").unwrap();
-    assert_eq!(Reply::read(&mut stream).fault().0, 408);
     let broken = "POST /api/v1/register HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
+    let mut api = Api::with(registered, times);
+    let mut stream = connect(api.addr);
+    stream.write_all(broken.as_bytes()).unwrap();
+    assert_eq!(Reply::read(&mut stream).fault().0, 408);
+    assert_eq!(api.end(), End::Retired);
+    let mut api = Api::with(registered, times);
     assert!(matches!(api.send(broken.as_bytes()).fault().0, 400 | 408));
-    untouched(&api);
+    assert_eq!(api.end(), End::Retired);
+    assert!(api.vault.asks.try_recv().is_err(), "the vault was asked");
 }
 
 #[test]

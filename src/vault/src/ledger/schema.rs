@@ -59,3 +59,19 @@ pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_committed_is_on_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        for create in [true, false] {
+            let connection = open(&dir.path().join("ledger"), create).unwrap();
+            let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+            let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+            assert_eq!((mode.as_str(), synchronous), ("wal", 2), "WAL, and FULL");
+        }
+    }
+}
