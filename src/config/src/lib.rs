@@ -14,6 +14,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use backend::{Backend, Pin, backend_feed_url};
+pub use check::is_loopback;
 pub use sections::{Api, Auth, Curve, Hsm, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State, Token};
 
 /// Where the file is when nobody says otherwise.

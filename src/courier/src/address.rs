@@ -1,7 +1,7 @@
 //! Where the courier goes. The vault and the configuration check the same; a door checks what it is about to do itself.
 
 use config::Backend;
-use url::{Host, Url};
+use url::Url;
 
 /// An address that is not gone to. The words hold no secret: tails and hosts are none.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +28,7 @@ pub fn errand(backend: &Backend, tail: &str) -> Result<Url, BadAddress> {
     let signed = backend.endpoint(tail);
     match Url::parse(&signed) {
         Ok(url) if url.as_str() != signed => Err(BadAddress::Changed(signed)),
-        Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) => Ok(url),
+        Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && config::is_loopback(&url)) => Ok(url),
         Ok(_) => Err(BadAddress::Plain),
         Err(_) => Err(BadAddress::Changed(signed)),
     }
@@ -39,15 +39,6 @@ pub fn feed(text: &str) -> Result<Url, BadAddress> {
     let url = config::backend_feed_url(text).map_err(BadAddress::Feed)?;
     let twin = url.as_str().replacen("ws", "http", 1);
     Url::parse(&twin).map_err(|e| BadAddress::Feed(e.to_string()))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]
