@@ -145,6 +145,8 @@ fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec<u8>
                 vault.ledger.post(move |t| ledger::judge(t, judged, now), after);
             }
         },
+        // The feed never announced it: it was a client's wish, and that client has gone.
+        None if judged.seen().expires.is_none() => {}
         None => vault.ledger.post(move |t| ledger::judge(t, judged, now), after),
     }
 }
