@@ -258,7 +258,9 @@ fn an_agent_killed_while_it_registers_can_register_after_it() {
         let lost = thread::spawn(move || call("POST", &url, &[], body.to_string().as_bytes()));
         house.wait("faultsFired=1");
         house.kill();
-        assert!(lost.join().unwrap().is_err(), "nobody answered it");
+        // The api may outlive the vault for long enough to say that it is gone.
+        let lost = lost.join().unwrap();
+        assert!(lost.as_ref().map_or(true, |reply| reply.status >= 500), "it cannot have been registered: {lost:?}");
         house.run();
         assert_eq!(house.register("test-agent").status, 200);
         // The one that was killed at init may have been heard: then that agent stays unfinished.
