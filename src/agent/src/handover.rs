@@ -14,7 +14,14 @@ pub const LIBEXEC: &str = "/usr/libexec/signing-agent";
 
 /// What a door keeps of this process's environment. The vault keeps all: PKCS#11 modules are configured by variables of their
 /// own (`SOFTHSM2_CONF` and many more), and the systemd credential comes by `CREDENTIALS_DIRECTORY`.
-const DOORS_KEEP: [&str; 4] = ["RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR", "NO_COLOR"];
+const DOORS_KEEP: &[&str] = &[
+    "RUST_BACKTRACE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NO_COLOR",
+    #[cfg(debug_assertions)]
+    config::seams::SPEED,
+];
 
 /// The sockets of a room, by the names that systemd's socket units give them.
 pub type Named = Vec<(&'static str, OwnedFd)>;

@@ -7,6 +7,7 @@ mod check;
 pub mod command_line;
 pub mod logging;
 mod raw;
+pub mod seams;
 mod sections;
 pub mod strict;
 

@@ -23,14 +23,15 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
+        let pace = |millis| config::seams::pace(Duration::from_millis(millis));
         Self {
-            ping: Duration::from_secs(20),
-            silence: Duration::from_secs(60),
-            handshake: Duration::from_secs(20),
-            goodbye: Duration::from_secs(2),
-            first: Duration::from_millis(250),
-            cap: Duration::from_secs(30),
-            settled: Duration::from_secs(10),
+            ping: pace(20_000),
+            silence: pace(60_000),
+            handshake: pace(20_000),
+            goodbye: pace(2_000),
+            first: pace(250),
+            cap: pace(30_000),
+            settled: pace(10_000),
         }
     }
 }

@@ -46,7 +46,7 @@ impl Clock {
     }
 
     pub fn after(&self, wait: Duration, what: impl FnOnce() + Send + 'static) {
-        let later = Later { due: Instant::now() + wait, what: Box::new(what) };
+        let later = Later { due: Instant::now() + config::seams::pace(wait), what: Box::new(what) };
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).push(later);
         self.0.1.notify_one();
     }
