@@ -37,6 +37,7 @@ fn measure(dir: &std::path::Path) {
         identity_curve: Curve::P256,
         refused_pin_marker: dir.join("refused"),
         workers: 2,
+        watch: Default::default(),
     });
     let token = token.unwrap();
     token.ensure_keys().unwrap();

@@ -118,6 +118,22 @@ impl Call {
         )
     }
 
+    /// The token takes no object like this, or from nobody like us.
+    pub(crate) fn is_refused_object(&self) -> bool {
+        use RvError as E;
+        matches!(
+            self.code,
+            E::ActionProhibited
+                | E::AttributeReadOnly
+                | E::AttributeTypeInvalid
+                | E::AttributeValueInvalid
+                | E::SessionReadOnly
+                | E::TemplateIncomplete
+                | E::TemplateInconsistent
+                | E::TokenWriteProtected
+        )
+    }
+
     /// The mechanism that this crate uses the function with.
     pub(crate) fn mechanism(&self) -> &'static str {
         match self.function {
@@ -143,6 +159,9 @@ impl Call {
                 "the key exists but may not be used for this: it was not made by `signing-agent init`"
             }
             E::UserNotLoggedIn => "the login was lost and could not be made again",
+            E::DeviceMemory if matches!(self.function, Function::CreateObject) => {
+                "the token has no room left: remove objects that nobody needs with the vendor's tool"
+            }
             E::HostMemory | E::DeviceMemory => "out of memory",
             _ if matches!(self.function, Function::Initialize) => {
                 "the module does not start: check its own configuration (SoftHSM: SOFTHSM2_CONF and the token directory's owner)"

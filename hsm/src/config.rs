@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::watch::Watch;
+
 /// The curve of a key. The audit and the sealing key are always P-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Curve {
@@ -41,6 +43,8 @@ pub struct Config {
     pub refused_pin_marker: PathBuf,
     /// How many operations may run at once; one session each, at least one.
     pub workers: usize,
+    /// Where to see what is under way in the module. A process has one for its module.
+    pub watch: Watch,
 }
 
 /// The three keys of the token.

@@ -43,6 +43,21 @@ pub enum Error {
     #[error("cannot keep the note that a PIN was refused, {}: {source}. Without it no login is tried: make its directory writable for this user", path.display())]
     Marker { path: PathBuf, source: io::Error },
 
+    #[error(
+        "{call}: the token keeps no data object for the agent's memory. Set `token_memory = \"none\"` in [ledger]; that the state directory was rolled back is then not noticed"
+    )]
+    MemoryNotOffered { call: Call },
+    #[error(
+        "the token's memory is not what this process left there (its counter is {}): another agent uses the token, or the token was rolled back or replaced. Nothing was written", counter.map_or("none".into(), |counter| counter.to_string())
+    )]
+    MemoryChanged { counter: Option<u64> },
+    #[error(
+        "the token's memory cannot be understood: {0}. It is the data object \"signing-agent memory\"; look who made it, then type `signing-agent recover --accept-rollback`"
+    )]
+    MemoryMalformed(String),
+    #[error("the token's memory takes {limit} bytes and no more")]
+    MemoryTooLong { limit: usize },
+
     #[error("{call}: {}", call.advice())]
     Pkcs11 { call: Call },
     #[error("{call}: the module does not offer {mechanism}{needed_for}. Use another module or token, or allow the mechanism in its configuration", mechanism = call.mechanism())]

@@ -10,13 +10,17 @@ mod error;
 mod hpke;
 mod keys;
 mod link;
+mod memory;
 mod pin;
 pub mod seal;
 mod token;
+mod watch;
 
 pub use call::Call;
 pub use config::{Config, Curve, PinSource, Role, TokenSelector};
 pub use error::Error;
 pub use keys::PublicKeys;
+pub use memory::{MAX_MEMORY, Memory};
 pub use pin::clear_refused_pin;
 pub use token::Token;
+pub use watch::Watch;

@@ -11,6 +11,7 @@ use crate::config::{Config, TokenSelector};
 use crate::error::Error;
 use crate::keys::Keys;
 use crate::pin::PinGate;
+use crate::watch::Watch;
 
 /// The fields' order is the order in which they end: all sessions before C_Finalize. Modules number handles anew after
 /// the next C_Initialize, and a session that survived would work on somebody else's.
@@ -21,13 +22,14 @@ pub(crate) struct Link {
     _anchor: Mutex<Session>,
     keys: RwLock<Option<Arc<Keys>>>,
     slot: Slot,
+    watch: Watch,
     library: Initialized,
 }
 
 impl Link {
     pub(crate) fn new(library: &Pkcs11, config: &Config, gate: &PinGate) -> Result<Self, Error> {
         gate.check()?;
-        let library = Initialized::new(library)?;
+        let library = Initialized::new(library, &config.watch)?;
         let slot = find_slot(&library.0, &config.token)?;
         // Some modules' token information cannot be read at all; then only the login tells.
         if library.0.get_token_info(slot).is_ok_and(|info| info.user_pin_locked()) {
@@ -44,6 +46,7 @@ impl Link {
             _anchor: Mutex::new(anchor),
             keys: RwLock::new(None),
             slot,
+            watch: config.watch.clone(),
             library,
         })
     }
@@ -59,15 +62,17 @@ impl Link {
             }
         };
         drop(pool);
+        let _call = self.watch.begin();
         let mut lent = Lent { link: self, session: Some(session), spoilt: true };
         let outcome = lent.session.as_ref().map_or(Err(Error::Malformed("no session".into())), work);
         lent.spoilt = outcome.is_err();
         outcome
     }
 
-    /// A session that may write, for making keys.
-    pub(crate) fn writing_session(&self) -> Result<Session, Error> {
-        self.library.0.open_rw_session(self.slot).map_err(Error::from_cryptoki)
+    /// Runs `work` on a session that may write, which is made for it and closed after it.
+    pub(crate) fn with_writing_session<T>(&self, work: impl FnOnce(&Session) -> Result<T, Error>) -> Result<T, Error> {
+        let _call = self.watch.begin();
+        work(&self.library.0.open_rw_session(self.slot).map_err(Error::from_cryptoki)?)
     }
 
     pub(crate) fn cached_keys(&self) -> Option<Arc<Keys>> {
@@ -101,16 +106,26 @@ impl Drop for Lent<'_> {
 }
 
 /// C_Initialize was called; C_Finalize will be.
-struct Initialized(Pkcs11);
+struct Initialized(Pkcs11, Watch);
 
 impl Initialized {
-    fn new(library: &Pkcs11) -> Result<Self, Error> {
-        // CKF_OS_LOCKING_OK always: without it SoftHSM crashes as soon as two threads use it.
-        match library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-            Ok(()) => Ok(Self(library.clone())),
-            Err(Pkcs11Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Err(Error::ModuleInUse),
-            Err(error) => Err(Error::from_cryptoki(error)),
+    fn new(library: &Pkcs11, watch: &Watch) -> Result<Self, Error> {
+        match Self::initialize(library) {
+            // The life before could not be ended, for its token was gone: it is ended now.
+            Err(Pkcs11Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) if watch.is_unfinished() => {
+                library.clone().finalize().map_err(Error::from_cryptoki)?;
+                Self::initialize(library).map_err(Error::from_cryptoki)?;
+            }
+            Err(Pkcs11Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => return Err(Error::ModuleInUse),
+            outcome => outcome.map_err(Error::from_cryptoki)?,
         }
+        watch.set_unfinished(false);
+        Ok(Self(library.clone(), watch.clone()))
+    }
+
+    fn initialize(library: &Pkcs11) -> Result<(), Pkcs11Error> {
+        // CKF_OS_LOCKING_OK always: without it SoftHSM crashes as soon as two threads use it.
+        library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
     }
 }
 
@@ -118,6 +133,7 @@ impl Drop for Initialized {
     fn drop(&mut self) {
         if let Err(error) = self.0.clone().finalize() {
             tracing::debug!(%error, "C_Finalize failed");
+            self.1.set_unfinished(true);
         }
     }
 }

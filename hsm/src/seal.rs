@@ -155,8 +155,13 @@ impl Identity for TokenIdentity<'_> {
         if tag != tag_of(&enc, &self.public)? {
             return None;
         }
-        Some(match self.token.ecdh(&enc) {
-            Ok(dh) => file_key(&dh, &enc, &self.public, &stanza.body).ok_or(DecryptError::DecryptionFailed),
+        let opened = self.token.ecdh(&enc).and_then(|dh| match file_key(&dh, &enc, &self.public, &stanza.body) {
+            // The file is wrong, or the token: nobody is sent to a backup for the token's fault.
+            None => self.token.try_agreement(&enc, &dh).map(|()| None),
+            key => Ok(key),
+        });
+        Some(match opened {
+            Ok(key) => key.ok_or(DecryptError::DecryptionFailed),
             Err(Error::Point) => Err(DecryptError::InvalidHeader),
             Err(error) => {
                 self.failure.replace(Some(error));

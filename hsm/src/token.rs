@@ -1,6 +1,7 @@
 //! The token as the rest of the house sees it: operations that log in again by themselves where the token was lost.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use bech32::Hrp;
 use cryptoki::context::Pkcs11;
@@ -13,6 +14,7 @@ use crate::ecdh;
 use crate::error::Error;
 use crate::keys::{self, Keys, PublicKeys};
 use crate::link::Link;
+use crate::memory::Memory;
 use crate::pin::PinGate;
 
 /// An open token. A process has one for each module, for C_Initialize and C_Finalize are the process's; share it.
@@ -23,6 +25,8 @@ pub struct Token {
     life: RwLock<Life>,
     /// Set once the keys have been seen: another token with the same label is not taken for this one.
     known: Mutex<Option<PublicKeys>>,
+    /// Memories that may have been written: the module did not say. Held during a write, one at a time.
+    unsure_memory: Mutex<Vec<Memory>>,
 }
 
 /// Workers hold it for reading during an operation; who logs in again holds it for writing, so that no session of an
@@ -42,13 +46,16 @@ impl Token {
         let library = Pkcs11::new(&config.module)
             .map_err(|e| Error::Module { path: config.module.clone(), why: e.to_string() })?;
         let gate = PinGate::new(config.pin.clone(), config.refused_pin_marker.clone());
+        let call = config.watch.begin();
         let link = Link::new(&library, &config, &gate)?;
+        drop(call);
         Ok(Self {
             config,
             gate,
             library,
             life: RwLock::new(Life { number: 0, link: Ok(link) }),
-            known: Mutex::new(None),
+            known: Mutex::default(),
+            unsure_memory: Mutex::default(),
         })
     }
 
@@ -60,20 +67,16 @@ impl Token {
     pub fn ensure_keys(&self) -> Result<PublicKeys, Error> {
         // Keys that this process has seen are never made again.
         if self.known().is_none() {
-            self.with_link(|link| {
-                let session = link.writing_session()?;
-                keys::ensure(&session, Role::Identity, self.config.identity_curve)?;
-                keys::ensure(&session, Role::Audit, Curve::P256)?;
-                keys::ensure(&session, Role::Sealing, Curve::P256)
-            })?;
+            for (role, curve) in
+                [(Role::Identity, self.config.identity_curve), (Role::Audit, Curve::P256), (Role::Sealing, Curve::P256)]
+            {
+                self.with_writing_session(|session| keys::ensure(session, role, curve))?;
+            }
         }
         let public = self.public_keys()?;
         self.try_key(Role::Identity)?;
         self.try_key(Role::Audit)?;
-        let (point, expected) = ecdh::ephemeral(&public.sealing).ok_or(Error::Point)?;
-        if *self.ecdh(&point)? != *expected {
-            return Err(Error::Mismatch { role: Role::Sealing });
-        }
+        self.try_sealing_key()?;
         Ok(public)
     }
 
@@ -158,8 +161,35 @@ impl Token {
         self.gate.try_again()
     }
 
+    /// As [`crate::Watch::longest`] of the configuration's watch.
+    #[must_use]
+    pub fn longest_call(&self) -> Option<Duration> {
+        self.config.watch.longest()
+    }
+
+    pub(crate) fn identity_curve(&self) -> Curve {
+        self.config.identity_curve
+    }
+
+    pub(crate) fn unsure_memory(&self) -> MutexGuard<'_, Vec<Memory>> {
+        self.unsure_memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn try_key(&self, role: Role) -> Result<(), Error> {
         self.sign(role, b"signing-agent: is the key there?").map(drop)
+    }
+
+    fn try_sealing_key(&self) -> Result<(), Error> {
+        let (point, expected) = ecdh::ephemeral(&self.public_keys()?.sealing).ok_or(Error::Point)?;
+        if *self.ecdh(&point)? == *expected { Ok(()) } else { Err(Error::Mismatch { role: Role::Sealing }) }
+    }
+
+    /// Does the token stand by what it made of this point, and compute rightly otherwise?
+    pub(crate) fn try_agreement(&self, point: &[u8; 65], made: &[u8; 32]) -> Result<(), Error> {
+        if *self.ecdh(point)? != *made {
+            return Err(Error::Mismatch { role: Role::Sealing });
+        }
+        self.try_sealing_key()
     }
 
     fn with_keys<T>(&self, work: impl Fn(&Session, &Keys) -> Result<T, Error>) -> Result<T, Error> {
@@ -174,7 +204,12 @@ impl Token {
         })
     }
 
-    fn with_session<T>(&self, work: impl Fn(&Session) -> Result<T, Error>) -> Result<T, Error> {
+    /// On a session that may write, made for this.
+    pub(crate) fn with_writing_session<T>(&self, work: impl Fn(&Session) -> Result<T, Error>) -> Result<T, Error> {
+        self.with_link(|link| link.with_writing_session(&work))
+    }
+
+    pub(crate) fn with_session<T>(&self, work: impl Fn(&Session) -> Result<T, Error>) -> Result<T, Error> {
         self.with_link(|link| link.with_session(&work))
     }
 
@@ -209,7 +244,10 @@ impl Token {
         }
         life.number += 1;
         // The old one goes first: its sessions, then C_Finalize.
+        let ending = self.config.watch.begin();
         life.link = Err("logging in".into());
+        drop(ending);
+        let _beginning = self.config.watch.begin();
         match Link::new(&self.library, &self.config, &self.gate) {
             Ok(link) => {
                 life.link = Ok(link);
@@ -232,16 +270,22 @@ impl Token {
             return Ok(keys);
         }
         let keys = Arc::new(Keys::find(session, self.config.identity_curve)?);
+        self.recognise(&keys)?;
+        link.cache_keys(Some(Arc::clone(&keys)));
+        Ok(keys)
+    }
+
+    /// Are they those that this process has seen before, if it has?
+    pub(crate) fn recognise(&self, keys: &Keys) -> Result<(), Error> {
         let mut known = self.known();
         if known.is_some_and(|known| known != keys.public()) {
             return Err(Error::KeysChanged);
         }
         *known = Some(keys.public());
-        link.cache_keys(Some(Arc::clone(&keys)));
-        Ok(keys)
+        Ok(())
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<PublicKeys>> {
+    fn known(&self) -> MutexGuard<'_, Option<PublicKeys>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

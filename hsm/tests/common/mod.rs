@@ -11,9 +11,12 @@ use std::process::Command;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::object::Attribute;
 use cryptoki::session::{Session, UserType};
+use pkcs11_shim::{Control, ENV_CONTROL, ENV_MODULE};
+
 use hsm::{Config, Curve, PinSource, Token, TokenSelector};
 
 const CHILD: &str = "HSM_TEST_CHILD";
+const CONTROL: &str = "faults";
 pub const LABEL: &str = "signing-agent";
 
 /// What softhsm-setup.sh made.
@@ -33,10 +36,13 @@ pub fn with_token(name: &str, body: fn(&Place)) {
     }
     let dir = tempfile::tempdir().unwrap();
     let environment = setup(dir.path());
+    let module = environment.iter().find(|(name, _)| name == "SIGNING_AGENT_TOKEN_MODULE").unwrap().1.clone();
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .envs(environment)
         .env(CHILD, name)
+        .env(ENV_MODULE, module)
+        .env(ENV_CONTROL, dir.path().join(CONTROL))
         .env("CREDENTIALS_DIRECTORY", dir.path())
         .output()
         .unwrap();
@@ -66,7 +72,17 @@ impl Place {
             identity_curve: Curve::P256,
             refused_pin_marker: self.marker(),
             workers: 2,
+            watch: Default::default(),
         }
+    }
+
+    /// The same token by the module that fails where it is told to.
+    pub fn shim_config(&self) -> Config {
+        Config { module: Control::module(), ..self.config() }
+    }
+
+    pub fn control(&self) -> Control {
+        Control::new(&self.dir.join(CONTROL))
     }
 
     pub fn marker(&self) -> PathBuf {

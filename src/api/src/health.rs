@@ -33,6 +33,9 @@ pub(crate) async fn status(State(house): State<Arc<House>>) -> Result<Json<Value
             "ConnectedClients": house.hub.count(),
         },
         "Ready": health.ready,
+        "Reasons": health.reasons,
         "Registered": health.registered,
+        "FeedAgeSeconds": health.feed_age,
+        "NextExpiry": health.next_expiry,
     })))
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use backend::{Backend, Pin, backend_feed_url};
 pub use check::is_loopback;
-pub use sections::{Api, Auth, Curve, Hsm, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State, Token};
+pub use sections::{Api, Audit, Auth, Curve, Hsm, Ledger, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State, Token};
 
 /// Where the file is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/signing-agent/signing-agent.toml";
@@ -34,6 +34,8 @@ pub struct Config {
     pub sealing: Sealing,
     pub policy: PolicyFile,
     pub state: State,
+    pub ledger: Ledger,
+    pub audit: Audit,
     pub log: Log,
 }
 

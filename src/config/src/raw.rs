@@ -1,15 +1,17 @@
 //! The file as it is written: each value still knows where it stands, so that a refusal can say so.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::strict::{self, Error};
 use crate::{
-    Api, Auth, Backend, Config, Curve, Hsm, Level, Log, LogFormat, Pin, PolicyFile, Profile, Sealing, State, Token,
-    check,
+    Api, Audit, Auth, Backend, Config, Curve, Hsm, Ledger, Level, Log, LogFormat, Pin, PolicyFile, Profile, Sealing,
+    State, Token, check,
 };
 
 type Text = Option<Spanned<String>>;
@@ -28,6 +30,10 @@ struct RawFile {
     policy: RawPolicy,
     #[serde(default)]
     state: RawState,
+    #[serde(default)]
+    ledger: RawLedger,
+    #[serde(default)]
+    audit: RawAudit,
     #[serde(default)]
     log: RawLog,
 }
@@ -60,6 +66,7 @@ struct RawHsm {
     profile: Text,
     pin_file: Text,
     identity_curve: Text,
+    call_deadline_seconds: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -83,6 +90,22 @@ struct RawState {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
+struct RawLedger {
+    token_memory: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawAudit {
+    checkpoint_records: Option<Spanned<i64>>,
+    checkpoint_seconds: Option<Spanned<i64>>,
+    witness_dir: Text,
+    #[serde(default)]
+    witnesses: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 struct RawLog {
     format: Text,
     level: Text,
@@ -98,6 +121,8 @@ pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
         sealing: page.sealing(file.sealing)?,
         policy: PolicyFile { file: page.path(&file.policy.file, "[policy] file")? },
         state: State { dir: page.path(&file.state.dir, "[state] dir")?.unwrap_or("/var/lib/signing-agent".into()) },
+        ledger: page.ledger(&file.ledger)?,
+        audit: page.audit(&file.audit)?,
         log: page.log(&file.log)?,
     })
 }
@@ -174,6 +199,12 @@ impl Page<'_> {
             profile: profile.unwrap_or(Profile::Local),
             pin_file: self.path(&raw.pin_file, "[hsm] pin_file")?,
             identity_curve: curve.unwrap_or(Curve::P256),
+            call_deadline: Duration::from_secs(self.number(
+                &raw.call_deadline_seconds,
+                "[hsm] call_deadline_seconds",
+                1..=3600,
+                30,
+            )?),
         })
     }
 
@@ -205,6 +236,49 @@ impl Page<'_> {
             recovery_recipients.push(recipient);
         }
         Ok(Sealing { recovery_recipients })
+    }
+
+    fn ledger(&self, raw: &RawLedger) -> Result<Ledger, Error> {
+        let token_memory = self.value(&raw.token_memory, "[ledger] token_memory", |s| match s {
+            "object" => Ok(true),
+            "none" => Ok(false),
+            _ => Err("must be \"object\", or \"none\" for a token without data objects".into()),
+        })?;
+        Ok(Ledger { token_memory: token_memory.unwrap_or(true) })
+    }
+
+    fn audit(&self, raw: &RawAudit) -> Result<Audit, Error> {
+        const MOST_WITNESSES: usize = 16;
+        let mut witnesses = Vec::with_capacity(raw.witnesses.len());
+        for entry in &raw.witnesses {
+            let refuse = |why: String| self.fault(entry, &format!("[audit] witnesses: {why}"));
+            let url = check::remote_url(entry.get_ref(), "https", "http").map_err(refuse)?;
+            if witnesses.contains(&url) || witnesses.len() == MOST_WITNESSES {
+                return Err(refuse(format!("each once, and at most {MOST_WITNESSES}")));
+            }
+            witnesses.push(url);
+        }
+        let seconds = self.number(&raw.checkpoint_seconds, "[audit] checkpoint_seconds", 1..=3600, 10)?;
+        Ok(Audit {
+            checkpoint_records: self.number(&raw.checkpoint_records, "[audit] checkpoint_records", 1..=100_000, 1000)?,
+            checkpoint_interval: Duration::from_secs(seconds),
+            witness_dir: self.path(&raw.witness_dir, "[audit] witness_dir")?,
+            witnesses,
+        })
+    }
+
+    fn number(
+        &self,
+        written: &Option<Spanned<i64>>,
+        key: &str,
+        range: RangeInclusive<u64>,
+        default: u64,
+    ) -> Result<u64, Error> {
+        let Some(written) = written else { return Ok(default) };
+        match u64::try_from(*written.get_ref()) {
+            Ok(number) if range.contains(&number) => Ok(number),
+            _ => Err(self.fault(written, &format!("{key} must be a number from {} to {}", range.start(), range.end()))),
+        }
     }
 
     fn log(&self, raw: &RawLog) -> Result<Log, Error> {

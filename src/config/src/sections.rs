@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
@@ -39,6 +40,8 @@ pub struct Hsm {
     /// `None`: the systemd credential `token-pin`.
     pub pin_file: Option<PathBuf>,
     pub identity_curve: Curve,
+    /// A call into the module that takes longer has hung: the vault ends itself.
+    pub call_deadline: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +75,24 @@ pub struct Sealing {
 pub struct PolicyFile {
     /// `None`: everything is held.
     pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Ledger {
+    /// Whether the token remembers how far the ledger is.
+    pub token_memory: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// A checkpoint is made when so many records are without one,
+    pub checkpoint_records: u64,
+    /// or when the oldest of them is so old.
+    pub checkpoint_interval: Duration,
+    /// Checkpoints are written here too.
+    pub witness_dir: Option<PathBuf>,
+    /// C2SP tlog-witness submission prefixes, at most 16.
+    pub witnesses: Vec<Url>,
 }
 
 /// What outlives a restart, and where.

@@ -14,6 +14,8 @@ pub enum BadAddress {
     Plain,
     #[error("the feed's URL: {0}")]
     Feed(String),
+    #[error("the configuration names no witness of this number")]
+    Witness,
 }
 
 /// The URL of an errand: `{url}/{resource}/{tail}`, which is part of what `x-sign` signs, so not an octet may change.
@@ -32,6 +34,13 @@ pub fn errand(backend: &Backend, tail: &str) -> Result<Url, BadAddress> {
         Ok(_) => Err(BadAddress::Plain),
         Err(_) => Err(BadAddress::Changed(signed)),
     }
+}
+
+/// Where a witness takes checkpoints (C2SP tlog-witness, add-checkpoint): below its submission prefix.
+pub fn witness(witnesses: &[Url], number: u16) -> Result<Url, BadAddress> {
+    let prefix = witnesses.get(usize::from(number)).ok_or(BadAddress::Witness)?;
+    let url = format!("{}/add-checkpoint", prefix.as_str().trim_end_matches('/'));
+    Url::parse(&url).map_err(|_| BadAddress::Witness)
 }
 
 /// The feed's URL (`wss`, or `ws` to loopback) as the URL of the HTTP request that is upgraded (RFC 6455 §3, §4.1).
@@ -53,6 +62,15 @@ mod tests {
             pin: config::Pin::Inline(0),
             ca_file: None,
         }
+    }
+
+    #[test]
+    fn a_witness_is_one_that_the_configuration_names() {
+        let witnesses = ["https://w.example", "https://w.example/two/"].map(|text| Url::parse(text).unwrap());
+        let url = |number| witness(&witnesses, number).map(String::from);
+        assert_eq!(url(0).as_deref(), Ok("https://w.example/add-checkpoint"));
+        assert_eq!(url(1).as_deref(), Ok("https://w.example/two/add-checkpoint"));
+        assert_eq!(url(2), Err(BadAddress::Witness));
     }
 
     #[test]

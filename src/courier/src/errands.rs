@@ -1,10 +1,9 @@
 //! Errands: ask for the next, go, say what became of it. Many are under way at once; each is gone on once.
 
-use crate::{End, address, outside};
-use config::Backend;
-use ipc::{Answer, Ask, Errand, Failure, Lane, MAX_REPLY, Method, Outcome};
+use crate::{End, Outside, address, outside};
+use ipc::{Answer, Ask, Errand, Failure, Lane, MAX_REPLY, Method, Outcome, Place};
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Request, Response};
+use reqwest::{Request, Response};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -16,14 +15,13 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 pub struct Errands {
     lane: Lane,
-    http: Client,
-    backend: Arc<Backend>,
+    outside: Arc<Outside>,
     under_way: JoinSet<()>,
 }
 
 impl Errands {
-    pub fn new(lane: Lane, http: Client, backend: Backend) -> Self {
-        Self { lane, http, backend: Arc::new(backend), under_way: JoinSet::new() }
+    pub fn new(lane: Lane, outside: Arc<Outside>) -> Self {
+        Self { lane, outside, under_way: JoinSet::new() }
     }
 
     /// Takes errands until the vault says that there are no more. It may be dropped: what is under way goes on.
@@ -35,7 +33,7 @@ impl Errands {
             }
             match self.lane.ask(Ask::NextErrand).await {
                 Ok(Answer::Errand(errand)) => {
-                    self.under_way.spawn(run(self.lane.clone(), self.http.clone(), self.backend.clone(), errand));
+                    self.under_way.spawn(run(self.lane.clone(), self.outside.clone(), errand));
                 }
                 Ok(Answer::Retire) => return End::Retired,
                 Ok(_) => {
@@ -53,11 +51,11 @@ impl Errands {
     }
 }
 
-async fn run(lane: Lane, http: Client, backend: Arc<Backend>, errand: Errand) {
+async fn run(lane: Lane, outside: Arc<Outside>, errand: Errand) {
     let (id, method, tail) = (errand.id, errand.method, errand.tail.clone());
     let began = Instant::now();
     tracing::debug!(errand = id, ?method, tail, "going");
-    let outcome = go(&http, &backend, errand).await;
+    let outcome = go(&outside, errand).await;
     let ms = began.elapsed().as_millis() as u64;
     match &outcome {
         Outcome::Reply { status, .. } => tracing::info!(errand = id, ?method, tail, status, ms, "done"),
@@ -72,10 +70,14 @@ async fn run(lane: Lane, http: Client, backend: Arc<Backend>, errand: Errand) {
 }
 
 /// Goes on one errand. Its time counts from now to the last octet of the reply.
-async fn go(http: &Client, backend: &Backend, errand: Errand) -> Outcome {
+async fn go(outside: &Outside, errand: Errand) -> Outcome {
     let time = Duration::from_millis(errand.timeout_ms);
     let exchange = async {
-        let request = request(backend, errand)?;
+        let http = match errand.place {
+            Place::Backend => &outside.http,
+            Place::Witness(_) => &outside.witness_http,
+        };
+        let request = request(outside, errand)?;
         read(http.execute(request).await.map_err(outside::words)?).await
     };
     match tokio::time::timeout(time, exchange).await {
@@ -85,8 +87,12 @@ async fn go(http: &Client, backend: &Backend, errand: Errand) -> Outcome {
     }
 }
 
-fn request(backend: &Backend, errand: Errand) -> Result<Request, String> {
-    let url = address::errand(backend, &errand.tail).map_err(|e| e.to_string())?;
+fn request(outside: &Outside, errand: Errand) -> Result<Request, String> {
+    let url = match errand.place {
+        Place::Backend => address::errand(&outside.backend, &errand.tail),
+        Place::Witness(number) => address::witness(&outside.witnesses, number),
+    };
+    let url = url.map_err(|e| e.to_string())?;
     let method = match errand.method {
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,

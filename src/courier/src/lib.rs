@@ -12,14 +12,40 @@ mod websocket;
 
 pub use pace::Pace;
 
-use config::Backend;
+use config::{Backend, Config};
 use ipc::Lane;
 use reqwest::Client;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use url::Url;
 
 /// How long errands under way and the feed's close are waited for at the end.
 pub const GRACE: Duration = Duration::from_secs(10);
+
+/// Who may be gone to, and by which client.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    pub backend: Backend,
+    pub http: Client,
+    /// Submission prefixes of C2SP tlog-witness.
+    pub witnesses: Vec<Url>,
+    /// Witnesses are public, whatever CA the backend has.
+    pub witness_http: Client,
+}
+
+impl Outside {
+    pub fn new(config: Config) -> Result<Self, outside::Error> {
+        let Config { backend, audit, .. } = config;
+        let http = outside::client(&backend)?;
+        let witness_http = if audit.witnesses.is_empty() || backend.ca_file.is_none() {
+            http.clone()
+        } else {
+            outside::client(&Backend { ca_file: None, ..backend.clone() })?
+        };
+        Ok(Self { backend, http, witnesses: audit.witnesses, witness_http })
+    }
+}
 
 /// Why the courier ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +69,10 @@ impl End {
 
 /// Does the vault's errands and holds the feed open until the vault retires the courier, the lane ends or `stop` resolves.
 /// What is under way is then finished and reported, within [`GRACE`].
-pub async fn serve(lane: Lane, http: Client, backend: Backend, pace: Pace, stop: impl Future<Output = ()>) -> End {
+pub async fn serve(lane: Lane, outside: Outside, pace: Pace, stop: impl Future<Output = ()>) -> End {
     let (close, closing) = watch::channel(false);
-    let feed = tokio::spawn(feed::keep(lane.clone(), http.clone(), pace, closing));
-    let mut errands = errands::Errands::new(lane.clone(), http, backend);
+    let feed = tokio::spawn(feed::keep(lane.clone(), outside.http.clone(), pace, closing));
+    let mut errands = errands::Errands::new(lane.clone(), Arc::new(outside));
     let end = tokio::select! {
         end = errands.take() => end,
         () = lane.ended() => End::LaneLost,

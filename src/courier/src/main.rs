@@ -3,7 +3,7 @@
 //! Never: a secret of its own; what passes through is the vault's or the backend's.
 
 use config::command_line::{self, Wish};
-use signing_agent_courier::{End, Pace, outside, serve};
+use signing_agent_courier::{End, Outside, Pace, serve};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,13 +36,13 @@ fn start() -> Result<ExitCode, (u8, String)> {
     config::logging::init("courier", &config.log);
     // An error means that there is a provider already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let http = outside::client(&config.backend).map_err(|e| misconfigured(&e))?;
+    let outside = Outside::new(config).map_err(|e| misconfigured(&e))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| broken(&e))?;
-    let end = runtime.block_on(run(http, config.backend))?;
+    let end = runtime.block_on(run(outside))?;
     Ok(ExitCode::from(end.code()))
 }
 
-async fn run(http: reqwest::Client, backend: config::Backend) -> Result<End, (u8, String)> {
+async fn run(outside: Outside) -> Result<End, (u8, String)> {
     let signals = |kind| signal(kind).map_err(|e| (1, format!("signals cannot be waited for: {e}")));
     let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     let stop = async move {
@@ -58,6 +58,6 @@ async fn run(http: reqwest::Client, backend: config::Backend) -> Result<End, (u8
     let lane = ipc::Lane::connect(&path).await.map_err(|e| {
         (ipc::EXIT_LANE_LOST, format!("{}: no lane to the vault: {e}; is the vault running?", path.display()))
     })?;
-    tracing::info!(backend = backend.url.as_str(), "ready");
-    Ok(serve(lane, http, backend, Pace::default(), stop).await)
+    tracing::info!(backend = outside.backend.url.as_str(), "ready");
+    Ok(serve(lane, outside, Pace::default(), stop).await)
 }

@@ -32,6 +32,13 @@ pub enum Answer {
     },
     Status(Box<Status>),
     Initialised(InitReport),
+    AuditPage(AuditPage),
+    /// The audit log's size that a checkpoint covers now.
+    AuditCheckpoint {
+        size: u64,
+    },
+    /// What was accepted, in words for the operator.
+    Recovered(String),
     Refused(Refusal),
 }
 
@@ -46,16 +53,36 @@ pub struct FeedPage {
     pub skipped: u64,
 }
 
-/// What the vault wants done outside: one HTTP request to the custody backend.
+/// A piece of the audit log's export: records and checkpoints as JSON lines, in their order (docs/audit-log.md).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// Without their line ends.
+    pub lines: Vec<String>,
+    /// The record to ask on from; `None` where there are no more.
+    pub next: Option<u64>,
+    /// The key that signs the checkpoints (C2SP signed-note's vkey).
+    pub key: String,
+}
+
+/// What the vault wants done outside: one HTTP request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Errand {
     pub id: u64,
+    pub place: Place,
     pub method: Method,
-    /// What follows `{base}/{resource}/` (protocol.md §1), such as `init` or `action/w1`.
+    /// What follows `{base}/{resource}/` (protocol.md §1), such as `init` or `action/w1`; empty for a witness.
     pub tail: String,
     pub headers: Vec<(String, Secret)>,
     pub body: Vec<u8>,
     pub timeout_ms: u64,
+}
+
+/// Where an errand goes. The courier finds the URL in its own configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    Backend,
+    /// The witness of this number in `[audit] witnesses`, from 0.
+    Witness(u16),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,12 +96,18 @@ pub enum Method {
 /// What the health endpoints of the HTTP API tell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Health {
-    /// The vault's token is open and its keys are there.
+    /// Nothing stands in the way of an approval.
     pub ready: bool,
+    /// What stands in the way, in bounded words; empty where `ready`.
+    pub reasons: Vec<String>,
     pub registered: bool,
     pub feed: FeedState,
     /// The backend's feed URL; empty before registration.
     pub remote_feed_url: String,
+    /// Seconds since the feed was last heard of: opened, or brought a message.
+    pub feed_age: Option<u64>,
+    /// The expiry of the unsettled action that expires next, Unix seconds.
+    pub next_expiry: Option<u64>,
 }
 
 /// What `signing-agent status` tells.
@@ -94,6 +127,21 @@ pub struct Status {
     /// Numbers of actions by state.
     pub actions: Vec<(String, u64)>,
     pub doors: Vec<(String, bool)>,
+    pub audit: Option<AuditStatus>,
+    /// What a person should look at, newest last; bounded.
+    pub alarms: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditStatus {
+    pub records: u64,
+    /// How many of them the last checkpoint covers.
+    pub covered: u64,
+    /// The checkpoints' key (C2SP signed-note's vkey).
+    pub key: String,
+    /// What the token remembers of the ledger, and what that is worth.
+    pub memory: String,
+    pub frozen: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

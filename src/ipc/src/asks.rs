@@ -35,6 +35,14 @@ pub enum Ask {
     Status,
     /// Make what is missing of the token's keys, the deed and the state directory. → `Initialised`
     Init(InitOptions),
+    /// The audit log's lines from this record on. → `AuditPage`
+    AuditFrom { record: u64 },
+    /// Make a checkpoint of the audit log as it is now. → `AuditCheckpoint`
+    AuditCheckpoint,
+    /// Take the state directory as it is, although the token remembers a later one; it starts frozen. → `Recovered`
+    AcceptRollback,
+    /// Stop all signing, or allow it again; it outlives restarts. → `Noted`
+    Freeze(bool),
 }
 
 /// What a partner app wants of an action.

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::pipeline::{Recorded, Signed};
 use hsm::{Token, seal};
 use jail::Locked;
-use milagro::{SecretKey, mpin};
+use milagro::{PublicKey, SecretKey, mpin};
 use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -39,12 +39,15 @@ impl Error {
 /// What the agent signs and proves itself with.
 pub struct Secrets {
     key: Locked<SecretKey>,
+    public: PublicKey,
     token: Locked<mpin::Token>,
 }
 
 impl Secrets {
     pub fn new(key: SecretKey, token: mpin::Token) -> Result<Self, Error> {
-        Ok(Self { key: Locked::new(key).map_err(Error::Memory)?, token: Locked::new(token).map_err(Error::Memory)? })
+        let public = key.public_key();
+        let (key, token) = (Locked::new(key), Locked::new(token));
+        Ok(Self { key: key.map_err(Error::Memory)?, public, token: token.map_err(Error::Memory)? })
     }
 
     /// Unseals both files with the token's sealing key.
@@ -66,12 +69,14 @@ impl Secrets {
 
     /// 192 octets.
     pub fn bls_public(&self) -> [u8; 192] {
-        self.key.public_key().to_bytes()
+        self.public.to_bytes()
     }
 
-    /// 49 octets.
-    pub fn sign(&self, message: &[u8]) -> [u8; 49] {
-        self.key.sign(message).to_bytes()
+    /// 49 octets, verified.
+    pub fn sign(&self, message: &[u8]) -> Result<[u8; 49], Error> {
+        let signature = self.key.sign(message);
+        self.public.verify(message, &signature)?;
+        Ok(signature.to_bytes())
     }
 }
 
@@ -107,7 +112,7 @@ impl Agent {
         Ok(pass.header())
     }
 
-    pub fn sign(&self, recorded: &Recorded) -> Signed {
-        Signed::new(&self.secrets.key, recorded)
+    pub fn sign(&self, recorded: Recorded) -> Result<Signed, Error> {
+        Signed::new(recorded, |message| self.secrets.sign(message))
     }
 }

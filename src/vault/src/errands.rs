@@ -4,7 +4,7 @@ use crate::agent::Agent;
 use crate::clock::Clock;
 use crate::pool::Pool;
 use crate::reply::Reply;
-use ipc::{Answer, Errand, Failure, Method, Outcome, Secret};
+use ipc::{Answer, Errand, Failure, Method, Outcome, Place, Secret};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ const MOST_OUT: usize = 256;
 
 /// One request to the backend. `done` hears its outcome once, on a pool thread.
 pub struct Job {
+    pub place: Place,
     pub method: Method,
     pub tail: String,
     pub headers: Vec<(String, Secret)>,
@@ -173,11 +174,12 @@ impl Errands {
         let id = inner.last;
         let mut errand = Errand {
             id,
+            place: job.place,
             method: job.method,
             tail: job.tail.clone(),
             headers: job.headers.clone(),
             body: job.body.clone(),
-            timeout_ms: TIMEOUT.as_millis() as u64,
+            timeout_ms: config::seams::pace(TIMEOUT).as_millis() as u64,
         };
         let (pass, connection) = (job.pass.clone(), reply.connection());
         inner.out.insert(id, (connection, job));

@@ -1,17 +1,24 @@
 //! Feed events into the pipeline: an event that is ours, pending and not expired becomes an action, once.
 
 use crate::clock;
-use crate::decide;
+use crate::fetch::{Wanted, fetch};
 use crate::ledger;
 use crate::pipeline::Seen;
 use crate::reply::Reply;
 use crate::room::{Room, Vault};
+use config::seams::crash_point;
 use ipc::{ActionId, Answer, Refusal, bounded};
 use serde::Deserialize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// So long, seconds, an action is kept open at the most: an event that a courier invented must not stay for ever.
 const LATEST: u64 = 30 * 24 * 60 * 60;
+
+/// Events that could not be written, and are tried again after so long; so many at the most.
+const AGAIN: Duration = Duration::from_secs(5);
+const MOST_UNSEEN: usize = 20_000;
 
 /// An event of the feed (protocol.md §3). What else it carries is not ours to read.
 #[derive(Deserialize)]
@@ -38,32 +45,56 @@ pub fn receive(room: &Arc<Room>, message: String, reply: Reply) {
             }
         }
     });
+    room.feed_heard();
     room.relay.push(message);
     match seen {
-        Some((vault, seen)) => see(room, &vault, seen, reply),
+        Some((vault, seen)) => see(room, &vault, seen, Some(reply)),
         None => reply.send(Answer::Noted),
     }
 }
 
-fn see(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, reply: Reply) {
-    let (room, vault_then, fresh) = (room.clone(), vault.clone(), seen.clone());
+/// `reply` is the courier's; `None` where its event could not be written before, and is tried again.
+fn see(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, reply: Option<Reply>) {
+    let (room, then, fresh) = (room.clone(), vault.clone(), seen.clone());
     vault.ledger.post(
         move |t| ledger::see(t, &seen, clock::now()),
         move |result| {
             match result {
                 Ok(true) => {
                     tracing::info!(action = %fresh.id, claim = fresh.claim, "seen");
-                    decide::fetch(&room, &vault_then, fresh, Some(0));
+                    crash_point("action.seen");
+                    fetch(&room, &then, fresh, Wanted::by_us());
                 }
                 Ok(false) => tracing::debug!(action = %fresh.id, "known already"),
-                Err(e) => {
-                    tracing::error!(action = %fresh.id, "not recorded: {e}");
-                    return reply.refuse(Refusal::Internal);
-                }
+                Err(e) => return unseen(&room, &then, fresh, reply, &e),
             }
-            reply.send(Answer::Noted);
+            match reply {
+                Some(reply) => reply.send(Answer::Noted),
+                None => drop(room.unseen.fetch_sub(1, Ordering::SeqCst)),
+            }
         },
     );
+}
+
+/// The feed says it once: what could not be written now is written later, unless there is too much of it.
+fn unseen(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, reply: Option<Reply>, e: &ledger::Error) {
+    tracing::error!(action = %seen.id, "not recorded: {e}");
+    if let Some(reply) = reply {
+        reply.refuse(Refusal::Internal);
+        if room.unseen.fetch_add(1, Ordering::SeqCst) >= MOST_UNSEEN {
+            room.unseen.fetch_sub(1, Ordering::SeqCst);
+            return vault
+                .alarm(None, "more events than can be kept at hand came while the ledger could not be written");
+        }
+    }
+    let (again, vault) = (room.clone(), vault.clone());
+    room.clock.after(AGAIN, move || {
+        if seen.is_over(clock::now()) {
+            again.unseen.fetch_sub(1, Ordering::SeqCst);
+        } else {
+            see(&again, &vault, seen, None);
+        }
+    });
 }
 
 /// The action that an event asks us to decide; or why it is none of ours.

@@ -41,7 +41,12 @@ impl Lane {
             Ask::NextErrand | Ask::ErrandDone { .. } | Ask::FeedTicket | Ask::FeedState(_) | Ask::FeedMessage(_) => {
                 self == Lane::Courier
             }
-            Ask::Status | Ask::Init(_) => self == Lane::Admin,
+            Ask::Status
+            | Ask::Init(_)
+            | Ask::AuditFrom { .. }
+            | Ask::AuditCheckpoint
+            | Ask::AcceptRollback
+            | Ask::Freeze(_) => self == Lane::Admin,
         }
     }
 }
@@ -102,7 +107,7 @@ fn connect(
     tracing::debug!(?lane, number, ?peer, "connected");
     stream.set_write_timeout(Some(WRITE_PATIENCE))?;
     let (out, frames) = sync_channel(QUEUE);
-    let connection = Connection::new(number, stream.try_clone()?, out);
+    let connection = Connection::new(number, peer.map(|(_, uid)| uid), stream.try_clone()?, out);
     let (out, writer) = (stream.try_clone()?, connection.clone());
     thread::Builder::new().spawn(move || write(out, frames, &writer))?;
     room.lane_opened(lane, number);
@@ -184,6 +189,10 @@ mod tests {
             (Ask::FeedMessage(String::new()), Lane::Courier),
             (Ask::Status, Lane::Admin),
             (Ask::Init(InitOptions::default()), Lane::Admin),
+            (Ask::AuditFrom { record: 0 }, Lane::Admin),
+            (Ask::AuditCheckpoint, Lane::Admin),
+            (Ask::AcceptRollback, Lane::Admin),
+            (Ask::Freeze(false), Lane::Admin),
         ];
         for (ask, owner) in table {
             for (lane, _) in Lane::ALL {

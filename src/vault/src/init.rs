@@ -7,29 +7,40 @@ use crate::ledger::Ledger;
 use crate::room::{Room, Trouble, Vault};
 use crate::status::fingerprints;
 use config::Config;
-use hsm::{PinSource, Token, TokenSelector, seal};
+use hsm::{PinSource, PublicKeys, Token, TokenSelector, seal};
 use ipc::{InitOptions, InitReport};
+use std::fs::File;
 use std::sync::{Arc, PoisonError};
 
 /// The systemd credential with the token's PIN.
 const PIN_CREDENTIAL: &str = "token-pin";
 
-/// Opens what `init` made. It changes nothing.
-pub fn open(config: &Config) -> Result<Vault, Trouble> {
+/// What agrees with each other of the token and the state directory.
+pub struct Opened {
+    pub token: Token,
+    pub keys: PublicKeys,
+    pub deed: Deed,
+    pub ledger: Ledger,
+    pub alone: File,
+}
+
+/// Opens what `init` made. `accepted` names the operator who takes the ledger whatever the token remembers of it.
+pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
+    let config = &room.config;
     let state = &config.state;
     if !state.deed().exists() {
         let words = format!("not initialised: there is no deed in {}; run `signing-agent init`", state.dir.display());
         return Err(Trouble::lasting(words));
     }
     files::private_dir(&state.dir).map_err(|e| Trouble::lasting(at(&state.dir, &e)))?;
-    let alone = files::lock(&state.dir).map_err(|e| Trouble { words: at(&state.dir, &e), passing: true })?;
-    let of_the_token = |e: hsm::Error| Trouble { passing: may_pass(&e), words: e.to_string() };
-    let token = open_token(config).map_err(of_the_token)?;
+    let alone = files::lock(&state.dir).map_err(|e| Trouble::passing(at(&state.dir, &e)))?;
+    let of_the_token = |e: hsm::Error| if may_pass(&e) { Trouble::passing(e) } else { Trouble::lasting(e) };
+    let token = open_token(room).map_err(of_the_token)?;
     let keys = token.public_keys().map_err(of_the_token)?;
     let deed = Deed::read(&state.deed(), &keys).map_err(Trouble::lasting)?;
     deed.check_recipients(&recipients(config, &token).map_err(of_the_token)?).map_err(Trouble::lasting)?;
-    let ledger = Ledger::open(&state.ledger()).map_err(Trouble::lasting)?;
-    Vault::new(config, token, keys, &deed, ledger, alone)
+    let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(Trouble::lasting)?;
+    Vault::new(room, Opened { token, keys, deed, ledger, alone }, accepted)
 }
 
 /// Does what the operator asked; an error is words for them.
@@ -51,7 +62,7 @@ pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String
     for recipient in &config.sealing.recovery_recipients {
         seal::parse_recipient(recipient).map_err(|e| format!("[sealing] recovery_recipients: {e}"))?;
     }
-    let token = open_token(config).map_err(|e| e.to_string())?;
+    let token = open_token(room).map_err(|e| e.to_string())?;
     let had_deed = state.deed().exists();
     let had_keys = token.public_keys().is_ok();
     // A token without the keys that the deed speaks of is the wrong one: nothing is made in it.
@@ -76,8 +87,9 @@ pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String
     } else {
         deed.check_recipients(&recipients).map_err(|e| e.to_string())?;
     }
-    let ledger = Ledger::open(&state.ledger()).map_err(|e| e.to_string())?;
-    let vault = Vault::new(config, token, keys, &deed, ledger, alone).map_err(|trouble| trouble.words)?;
+    let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(|e| e.to_string())?;
+    let opened = Opened { token, keys, deed, ledger, alone };
+    let vault = Vault::new(room, opened, None).map_err(|trouble| room.in_trouble(trouble))?;
     complete(config, &vault, &mut report);
     room.begin(vault);
     Ok(report)
@@ -124,7 +136,7 @@ fn complete(config: &Config, vault: &Vault, report: &mut InitReport) {
 fn amend(
     config: &Config,
     token: &Token,
-    keys: &hsm::PublicKeys,
+    keys: &PublicKeys,
     deed: Deed,
     recipients: Vec<String>,
 ) -> Result<Deed, String> {
@@ -153,7 +165,8 @@ fn recipients(config: &Config, token: &Token) -> Result<Vec<String>, hsm::Error>
     Ok(std::iter::once(own).chain(config.sealing.recovery_recipients.iter().cloned()).collect())
 }
 
-fn open_token(config: &Config) -> Result<Token, hsm::Error> {
+fn open_token(room: &Room) -> Result<Token, hsm::Error> {
+    let config = &room.config;
     Token::open(hsm::Config {
         module: config.hsm.module.clone(),
         token: match &config.hsm.token {
@@ -170,6 +183,7 @@ fn open_token(config: &Config) -> Result<Token, hsm::Error> {
         },
         refused_pin_marker: config.state.refused_pin_marker(),
         workers: crate::pool::Pool::size(),
+        watch: room.token_watch.clone(),
     })
 }
 

@@ -3,26 +3,36 @@
 //! Never: a conversation that the vault began; a key outside this process or the token; a signature over bytes not recorded first.
 
 mod agent;
+mod alarms;
 mod clock;
 mod decide;
 mod deed;
 mod errands;
 mod feed;
+mod fetch;
 mod files;
 mod gate;
 mod init;
 mod jws;
 mod ledger;
+mod memory;
+mod notary;
+mod operator;
 mod outcome;
 mod pipeline;
 mod pool;
 mod registration;
 mod relay;
 mod reply;
+mod retry;
 mod room;
 mod rsa;
+mod settle;
 mod status;
+mod submit;
 mod waiting;
+mod watchdog;
+mod witness;
 
 use config::command_line::{self, Wish};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};

@@ -1,5 +1,6 @@
-//! The steps of an approval, each a type that only the step before can make: `Seen → Judged → Permitted → Recorded → Signed`.
-//! `Recorded` is made by the ledger alone, after its commit; what is signed is the bytes that were judged.
+//! The steps of an approval, each a type that only the step before can make:
+//! `Seen → Judged → Permitted → Recorded → Signed → Submitted → Settled`. The ledger alone makes `Recorded` and `Submitted`,
+//! after its commit, and what is `Settled` is a row of it; what is signed is the bytes that were judged.
 #![allow(clippy::result_large_err, reason = "what is not permitted goes back whole")]
 
 use ipc::ActionId;
@@ -48,13 +49,15 @@ pub struct Judged {
     seen: Seen,
     messages: Vec<Vec<u8>>,
     judgement: Judgement,
+    /// SHA-256 of the policy's text.
+    policy: [u8; 32],
 }
 
 impl Judged {
     pub fn new(policy: &policy::Policy, seen: Seen, messages: Vec<Vec<u8>>) -> Self {
         let action = policy::Action { claimed_type: seen.claim.as_deref(), messages: &messages };
         let judgement = policy.judge(&action);
-        Self { seen, messages, judgement }
+        Self { seen, messages, judgement, policy: policy.hash() }
     }
 
     pub fn seen(&self) -> &Seen {
@@ -65,6 +68,9 @@ impl Judged {
     }
     pub fn judgement(&self) -> &Judgement {
         &self.judgement
+    }
+    pub fn policy(&self) -> &[u8; 32] {
+        &self.policy
     }
 
     /// By the policy's own verdict.
@@ -100,19 +106,23 @@ impl Permitted {
     }
 }
 
-/// Signatures over a recorded action's messages, one each in order.
+/// Signatures over a recorded action's messages, one each in order, verified. They leave only as [`Submitted`].
 pub struct Signed {
-    id: ActionId,
+    recorded: Recorded,
     signatures: Vec<[u8; 49]>,
 }
 
 impl Signed {
-    pub fn new(key: &milagro::SecretKey, recorded: &Recorded) -> Self {
-        let signatures = recorded.messages().iter().map(|m| key.sign(m).to_bytes()).collect();
-        Self { id: recorded.id().clone(), signatures }
+    /// `sign` gives verified signatures alone; where one does not verify nothing is to leave.
+    pub fn new<E>(recorded: Recorded, sign: impl Fn(&[u8]) -> Result<[u8; 49], E>) -> Result<Self, E> {
+        let signatures = recorded.messages().iter().map(|message| sign(message)).collect::<Result<_, _>>()?;
+        Ok(Self { recorded, signatures })
     }
     pub fn id(&self) -> &ActionId {
-        &self.id
+        self.recorded.id()
+    }
+    pub fn messages(&self) -> &[Vec<u8>] {
+        self.recorded.messages()
     }
     pub fn signatures(&self) -> &[[u8; 49]] {
         &self.signatures

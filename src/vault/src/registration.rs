@@ -8,12 +8,13 @@ use crate::clock;
 use crate::deed::{Deed, Registered};
 use crate::errands::{Job, TIMEOUT};
 use crate::files;
-use crate::ledger::{Phase, RegistrationRow};
+use crate::ledger::{Phase, RegistrationRow, audit};
 use crate::outcome::{self, Said};
 use crate::reply::Reply;
 use crate::room::{Room, Vault};
 use crate::rsa::RequestKey;
-use ipc::{Answer, Method, Outcome, Refusal, Registration, Secret};
+use config::seams::crash_point;
+use ipc::{Answer, Method, Outcome, Place, Refusal, Registration, Secret};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
@@ -108,6 +109,7 @@ impl Attempt<'_> {
             Said::Perhaps { refusal, .. } => return Err(refusal),
         };
 
+        crash_point("registration.init-answered");
         let expected = reply::Expected { name: registration.name(), bls: &bls, ec: &self.vault.keys.identity };
         let reply = reply::check(answer, &expected).map_err(|why| {
             tracing::error!("the backend's answer to init is refused: {why}");
@@ -129,6 +131,7 @@ impl Attempt<'_> {
         // The row first: there is never a sealed key of which no row speaks.
         let recorded = row.clone();
         self.vault.ledger.call(move |t| recorded.write_finishing(t)).map_err(internal)?;
+        crash_point("registration.row-written");
         if let Err(why) = self.store(&secrets) {
             self.forget()?;
             return Err(internal(why));
@@ -139,8 +142,9 @@ impl Attempt<'_> {
     /// Signs the IDDoc and sends `finish`. A no forgets everything; an unknown outcome keeps it for the next attempt.
     fn finish(&mut self, pending: Pending) -> Result<String, Refusal> {
         let Pending { row, secrets, pin } = pending;
-        let signature = hex::encode(secrets.sign(&row.iddoc));
+        let signature = hex::encode(secrets.sign(&row.iddoc).map_err(internal)?);
         let body = serde_json::json!({ "idDocSignatureHex": signature }).to_string().into_bytes();
+        crash_point("registration.before-finish");
         let applicant = agent_of(&row, secrets.clone(), pin, String::new(), 0);
         let answer = match self.ask("finish", Vec::new(), body, Some(Arc::new(applicant))) {
             Said::Yes(answer) => answer,
@@ -152,6 +156,7 @@ impl Attempt<'_> {
             }
             Said::Perhaps { refusal, .. } => return Err(refusal),
         };
+        crash_point("registration.finish-answered");
         // It is not known to be done: the next attempt sends the same finish again.
         if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer).is_err() {
             return Err(Refusal::Malformed("the answer to finish is no JSON object".into()));
@@ -163,9 +168,11 @@ impl Attempt<'_> {
         };
         let deed = Deed::new(&self.vault.keys, self.vault.recipients.clone(), Some(named));
         deed.write(&self.room.config.state.deed(), &self.vault.token).map_err(internal)?;
+        crash_point("registration.deed-written");
         let (feed_url, now) = (self.feed_url(&answer), clock::now());
         let kept = feed_url.clone();
         self.vault.ledger.call(move |t| RegistrationRow::write_registered(t, &kept, now)).map_err(internal)?;
+        crash_point("registration.registered");
         self.vault.set_agent(agent_of(&row, secrets, pin, feed_url, now));
         Ok(row.agent_id)
     }
@@ -194,7 +201,11 @@ impl Attempt<'_> {
     fn store(&self, secrets: &Secrets) -> Result<(), String> {
         let state = &self.room.config.state;
         let [bls, mpin] = secrets.seal(&self.vault.recipients).map_err(|e| e.to_string())?;
-        let written = files::write(&state.bls_sealed(), &bls).and_then(|()| files::write(&state.mpin_sealed(), &mpin));
+        let written = files::write(&state.bls_sealed(), &bls).and_then(|()| {
+            crash_point("registration.bls-written");
+            files::write(&state.mpin_sealed(), &mpin)
+        });
+        crash_point("registration.mpin-written");
         written.map_err(|e| format!("the sealed keys cannot be written: {e}"))
     }
 
@@ -234,7 +245,12 @@ impl Attempt<'_> {
 
     fn ask(&self, tail: &str, headers: Vec<(String, Secret)>, body: Vec<u8>, pass: Option<Arc<Agent>>) -> Said {
         let (tell, told) = channel();
+        let noted = tail.to_owned();
+        if let Err(e) = self.vault.ledger.call(move |t| audit::errand(t, Method::Post, &noted)) {
+            return Said::Perhaps { refusal: internal(e), wait: None, acted: false };
+        }
         self.room.errands.add(Job {
+            place: Place::Backend,
             method: Method::Post,
             tail: tail.to_owned(),
             headers,

@@ -16,6 +16,8 @@ const MOST_OCTETS: usize = 16 << 20;
 /// A connection of a lane, as its answers see it.
 pub struct Connection {
     pub id: u64,
+    /// The user id at its other end, where the system says.
+    uid: Option<u32>,
     stream: UnixStream,
     out: SyncSender<Zeroizing<Vec<u8>>>,
     open: AtomicUsize,
@@ -24,9 +26,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(id: u64, stream: UnixStream, out: SyncSender<Zeroizing<Vec<u8>>>) -> Arc<Self> {
+    pub fn new(id: u64, uid: Option<u32>, stream: UnixStream, out: SyncSender<Zeroizing<Vec<u8>>>) -> Arc<Self> {
         Arc::new(Self {
             id,
+            uid,
             stream,
             out,
             open: AtomicUsize::new(0),
@@ -78,6 +81,11 @@ impl Reply {
 
     pub fn connection(&self) -> u64 {
         self.connection.id
+    }
+
+    /// Who asks, for the audit log.
+    pub fn who(&self) -> String {
+        self.connection.uid.map_or_else(|| "operator".into(), |uid| format!("operator, uid {uid}"))
     }
 
     pub fn is_lost(&self) -> bool {

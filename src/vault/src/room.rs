@@ -1,25 +1,31 @@
 //! The room: what the lanes' asks meet. It stands whether the vault can work or not, for the operator must be able to ask why.
 
 use crate::agent::{Agent, Secrets};
+use crate::alarms::Alarms;
 use crate::clock::{Clock, backoff};
 use crate::deed::Deed;
 use crate::errands::Errands;
 use crate::gate::Lane;
-use crate::ledger::{Ledger, Phase, RegistrationRow};
+use crate::init::Opened;
+use crate::ledger::{Busy, Condition, Ledger, Phase, RegistrationRow, audit};
+use crate::notary::Notary;
 use crate::pool::Pool;
 use crate::relay::Relay;
 use crate::reply::Reply;
+use crate::retry::Retries;
 use crate::waiting::Waiting;
-use crate::{decide, feed, init, registration, status};
+use crate::witness::Witnesses;
+use crate::{decide, feed, init, operator, registration, settle, status, watchdog};
 use config::Config;
+use config::seams::crash_point;
 use hsm::{PublicKeys, Token};
-use ipc::{Answer, Ask, FeedState, Refusal};
+use ipc::{ActionId, Answer, Ask, FeedState, Method, Refusal};
 use policy::Policy;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Why the vault cannot work, in words for the operator.
 #[derive(Debug, Clone)]
@@ -27,11 +33,22 @@ pub struct Trouble {
     pub words: String,
     /// It may pass by itself: the opening is tried again.
     pub passing: bool,
+    /// The ledger is not the one that the token remembers: the operator may accept that.
+    pub rollback: bool,
 }
+
+/// What is said where nothing is signed because an operator stopped it.
+pub const FROZEN: &str = "the agent is frozen: nothing is signed until `signing-agent unfreeze`";
 
 impl Trouble {
     pub fn lasting(words: impl ToString) -> Self {
-        Self { words: words.to_string(), passing: false }
+        Self { words: words.to_string(), passing: false, rollback: false }
+    }
+    pub fn passing(words: impl ToString) -> Self {
+        Self { passing: true, ..Self::lasting(words) }
+    }
+    pub fn rollback(words: impl ToString) -> Self {
+        Self { rollback: true, ..Self::lasting(words) }
     }
 }
 
@@ -44,6 +61,12 @@ pub struct Room {
     pub errands: Errands,
     pub clock: Clock,
     pub pool: Pool,
+    pub witnesses: Witnesses,
+    /// What the token and the ledger's disk are at.
+    pub token_watch: hsm::Watch,
+    pub ledger_busy: Busy,
+    /// How many events wait to be written.
+    pub unseen: AtomicUsize,
     work: RwLock<Result<Arc<Vault>, Trouble>>,
     /// One `init` or opening at a time.
     pub opening: Mutex<()>,
@@ -56,6 +79,8 @@ struct Doors {
     api: Option<u64>,
     courier: Option<u64>,
     feed: Option<FeedState>,
+    /// When it was last heard of.
+    feed_heard: Option<Instant>,
     tickets: Vec<Reply>,
 }
 
@@ -67,7 +92,11 @@ pub struct Vault {
     pub recipients: Vec<String>,
     pub ledger: Ledger,
     pub waiting: Waiting,
+    pub retries: Retries,
+    pub notary: Notary,
     pub registering: AtomicBool,
+    pub frozen: AtomicBool,
+    pub alarms: Alarms,
     agent: RwLock<Option<Arc<Agent>>>,
     _alone: File,
 }
@@ -83,6 +112,7 @@ impl Room {
     /// Opens the vault, where it can be; otherwise the room says why until that passes or the operator acts.
     pub fn open(config_path: PathBuf, config: Config, policy: Policy) -> Arc<Self> {
         let (clock, pool) = (Clock::start(), Pool::start(Pool::size()));
+        let witnesses = Witnesses::new(config.audit.witnesses.len());
         let room = Arc::new(Self {
             config_path,
             config,
@@ -91,10 +121,15 @@ impl Room {
             errands: Errands::new(clock.clone(), pool.clone()),
             clock,
             pool,
+            witnesses,
+            token_watch: hsm::Watch::default(),
+            ledger_busy: Busy::default(),
+            unseen: AtomicUsize::new(0),
             work: RwLock::new(Err(Trouble::lasting("starting"))),
             opening: Mutex::default(),
             doors: Mutex::default(),
         });
+        watchdog::start(room.token_watch.clone(), room.config.hsm.call_deadline, room.ledger_busy.clone());
         room.try_open(0);
         room
     }
@@ -104,7 +139,7 @@ impl Room {
         if self.vault().is_ok() {
             return;
         }
-        match init::open(&self.config) {
+        match init::open(self, None) {
             Ok(vault) => self.begin(vault),
             Err(trouble) => {
                 if self.config.state.deed().exists() {
@@ -121,19 +156,28 @@ impl Room {
                         again.pool.spawn(move || opening.try_open(attempt + 1));
                     });
                 }
-                *self.work.write().unwrap_or_else(PoisonError::into_inner) = Err(trouble);
+                self.in_trouble(trouble);
             }
         }
+    }
+
+    /// The vault cannot work; its words.
+    pub fn in_trouble(&self, trouble: Trouble) -> String {
+        let words = trouble.words.clone();
+        *self.work.write().unwrap_or_else(PoisonError::into_inner) = Err(trouble);
+        words
     }
 
     /// The vault can work from now on.
     pub fn begin(self: &Arc<Self>, vault: Vault) {
         let vault = Arc::new(vault);
+        crash_point("start.opened");
+        Notary::start(self, &vault);
         // First, for a client's word on one of these must find it under way.
-        decide::resume(self, &vault);
+        settle::resume(self, &vault);
         *self.work.write().unwrap_or_else(PoisonError::into_inner) = Ok(vault.clone());
         tracing::info!(registered = vault.agent().is_some(), "ready");
-        decide::sweep(self.clone(), vault);
+        settle::sweep(self.clone(), vault);
         self.answer_tickets();
     }
 
@@ -171,12 +215,25 @@ impl Room {
                     *why = ipc::bounded(why);
                 }
                 tracing::info!(?state, "feed");
+                let open = state == FeedState::Open;
                 self.doors().feed = Some(state);
+                if open {
+                    self.feed_heard();
+                    // The backend is there again: what waits for its next try has waited long enough.
+                    let hurried = self.vault().map_or(0, |vault| vault.retries.hurry());
+                    if hurried > 0 {
+                        tracing::info!(hurried, "the feed is open: what was unsettled goes on");
+                    }
+                }
                 reply.send(Answer::Noted);
             }
             Ask::FeedMessage(message) if message.len() <= ipc::MAX_FEED_MESSAGE => feed::receive(self, message, reply),
             Ask::FeedMessage(_) => reply.refuse(Refusal::Malformed("a feed message that is too long".into())),
             Ask::Status => reply.send(Answer::Status(Box::new(status::status(self)))),
+            Ask::AuditFrom { record } => operator::export(self, record, reply),
+            Ask::AuditCheckpoint => operator::checkpoint(self, reply),
+            Ask::AcceptRollback => operator::accept_rollback(self, reply),
+            Ask::Freeze(frozen) => operator::freeze(self, frozen, reply),
             Ask::Init(options) => {
                 let room = self.clone();
                 std::thread::spawn(move || match init::init(&room, options) {
@@ -189,7 +246,8 @@ impl Room {
 
     /// Tickets wait until the agent is registered; a courier that is to end itself gets none.
     pub fn answer_tickets(self: &Arc<Self>) {
-        let Some(agent) = self.vault().ok().and_then(|vault| vault.agent()) else { return };
+        let Ok(vault) = self.vault() else { return };
+        let Some(agent) = vault.agent() else { return };
         if self.errands.is_retiring() {
             return;
         }
@@ -199,15 +257,32 @@ impl Room {
                 reply.refuse(Refusal::Busy);
                 continue;
             }
-            let agent = agent.clone();
-            self.pool.spawn(move || match agent.pass() {
+            let (agent, pool) = (agent.clone(), self.pool.clone());
+            let give = move || match agent.pass() {
                 Ok(pass) => reply.send(Answer::FeedTicket { url: agent.feed_url.clone(), pass }),
                 Err(e) => {
                     tracing::error!("no one pass could be made: {e}");
                     reply.refuse(Refusal::Internal);
                 }
-            });
+            };
+            vault.ledger.post(
+                |t| audit::errand(t, Method::Get, "feed"),
+                move |noted| match noted {
+                    Ok(()) => pool.spawn(give),
+                    Err(e) => tracing::error!("no pass for the feed: {e}"),
+                },
+            );
         }
+    }
+
+    /// The feed was opened, or brought something.
+    pub fn feed_heard(&self) {
+        self.doors().feed_heard = Some(Instant::now());
+    }
+
+    /// Seconds since then.
+    pub fn feed_age(&self) -> Option<u64> {
+        Some(self.doors().feed_heard?.elapsed().as_secs())
     }
 
     pub fn lane_opened(&self, lane: Lane, connection: u64) {
@@ -259,29 +334,31 @@ impl Room {
 }
 
 impl Vault {
-    /// Takes what agrees; unseals the keys of a registered agent and checks them against the deed.
-    pub fn new(
-        config: &Config,
-        token: Token,
-        keys: PublicKeys,
-        deed: &Deed,
-        ledger: Ledger,
-        alone: File,
-    ) -> Result<Self, Trouble> {
+    /// Takes what agrees; unseals the keys of a registered agent and checks them against the deed. `accepted` names the
+    /// operator who takes the ledger as it is, whatever the token remembers.
+    pub fn new(room: &Room, opened: Opened, accepted: Option<String>) -> Result<Self, Trouble> {
+        let Opened { token, keys, deed, ledger, alone } = opened;
+        let notary = Notary::begin(room, &token, &keys, &ledger, accepted)?;
         let row = ledger.call(RegistrationRow::read).map_err(Trouble::lasting)?;
+        let frozen = ledger.call(|t| Condition::Frozen.read(t)).map_err(Trouble::lasting)? != 0;
         let vault = Self {
             token,
             keys,
             recipients: deed.recipients.clone(),
             ledger,
             waiting: Waiting::default(),
+            retries: Retries::default(),
+            notary,
             registering: AtomicBool::new(false),
+            frozen: AtomicBool::new(frozen),
+            alarms: Alarms::default(),
             agent: RwLock::default(),
             _alone: alone,
         };
+        let config = &room.config;
         match row {
             Some(row) if row.phase == Phase::Registered => {
-                vault.set_agent(unseal(config, &vault, deed, row)?);
+                vault.set_agent(unseal(config, &vault, &deed, row)?);
             }
             Some(_) => tracing::warn!("a registration was interrupted: register again to go on with it"),
             None if deed.agent.is_some() => {
@@ -296,6 +373,38 @@ impl Vault {
             None => {}
         }
         Ok(vault)
+    }
+
+    /// Whether anything may be signed or sent with a signature now; why not.
+    pub fn may_sign(&self) -> Result<(), String> {
+        if self.frozen.load(Ordering::SeqCst) {
+            return Err(FROZEN.into());
+        }
+        self.notary.overdue().map_or(Ok(()), Err)
+    }
+
+    /// Something that a person should look at: to the log, to `status`, and to the audit log.
+    pub fn alarm(&self, action: Option<&ActionId>, words: &str) {
+        if !self.alarms.raise(action, words) {
+            return;
+        }
+        let fields = serde_json::json!({ "action": action, "words": words });
+        self.ledger.post(
+            move |t| audit::append(t, "alarm", &fields),
+            |kept| {
+                if let Err(e) = kept {
+                    tracing::error!("an alarm is not in the audit log: {e}");
+                }
+            },
+        );
+    }
+
+    pub fn alarm_unbelieved(&self) {
+        self.alarm(
+            None,
+            "the backend refuses this agent's passes (401), a fresh one too: look at this machine's clock, at [backend] pin, \
+             and whether the backend still knows the agent",
+        );
     }
 
     pub fn agent(&self) -> Option<Arc<Agent>> {

@@ -1,19 +1,41 @@
 //! What the operator and the health endpoints are told.
 
-use crate::ledger::Row;
+use crate::ledger::{Row, audit};
+use crate::memory;
 use crate::room::{Room, Vault};
-use ipc::{AgentStatus, Health, Status};
+use ipc::{AgentStatus, AuditStatus, Health, Status};
 use sha2::{Digest, Sha256};
+use std::sync::atomic::Ordering;
 
 pub fn health(room: &Room) -> Health {
-    let vault = room.vault().ok();
-    let agent = vault.as_ref().and_then(|vault| vault.agent());
+    let vault = room.trouble_or_vault();
+    let agent = vault.as_ref().ok().and_then(|vault| vault.agent());
+    let mut reasons = Vec::new();
+    let mut next_expiry = None;
+    match &vault {
+        Err(trouble) => reasons.push(ipc::bounded(&trouble.words)),
+        Ok(vault) => {
+            reasons.extend(complaints(vault));
+            next_expiry = vault.ledger.call(Row::next_expiry).ok().flatten();
+        }
+    }
     Health {
-        ready: vault.is_some(),
+        ready: reasons.is_empty(),
+        reasons,
         registered: agent.is_some(),
         feed: room.feed_state(),
         remote_feed_url: agent.map(|agent| agent.feed_url.clone()).unwrap_or_default(),
+        feed_age: room.feed_age(),
+        next_expiry,
     }
+}
+
+/// What keeps a vault that is open from approving.
+fn complaints(vault: &Vault) -> Vec<String> {
+    let mut complaints = vault.notary.complaints();
+    complaints.extend(vault.ledger.complaint());
+    complaints.extend(vault.may_sign().err());
+    complaints.iter().map(|words| ipc::bounded(words)).collect()
 }
 
 pub fn status(room: &Room) -> Status {
@@ -38,9 +60,13 @@ pub fn status(room: &Room) -> Status {
         policy,
         actions: Vec::new(),
         doors: vec![("api".to_owned(), api), ("courier".to_owned(), courier)],
+        audit: None,
+        alarms: Vec::new(),
     };
     if let Ok(vault) = vault {
-        status.trouble = vault.token.check().err().map(|e| e.to_string());
+        let token = vault.token.check().err().map(|e| e.to_string());
+        status.trouble = token.or_else(|| complaints(&vault).into_iter().next());
+        status.alarms = vault.alarms.list();
         status.agent = vault.agent().map(|agent| AgentStatus {
             agent_id: agent.id.clone(),
             name: agent.name.clone(),
@@ -48,8 +74,17 @@ pub fn status(room: &Room) -> Status {
         });
         status.fingerprints = fingerprints(&vault);
         status.recipients = vault.recipients.clone();
-        match vault.ledger.call(Row::count) {
-            Ok(actions) => status.actions = actions,
+        match vault.ledger.call(|t| Ok((Row::count(t)?, audit::counts(t)?))) {
+            Ok((actions, (records, covered))) => {
+                status.actions = actions;
+                status.audit = Some(AuditStatus {
+                    records,
+                    covered,
+                    key: vault.notary.key.to_string(),
+                    memory: memory::words(&room.config, vault.notary.memory().as_ref()),
+                    frozen: vault.frozen.load(Ordering::SeqCst),
+                });
+            }
             Err(e) => status.trouble = Some(e.to_string()),
         }
     }

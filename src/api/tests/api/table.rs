@@ -64,7 +64,7 @@ fn health_is_told_with_the_go_agents_fields() {
 
     let closed = FeedState::Closed { why: "refused".into(), retry_ms: 500 };
     for (feed, word) in [(FeedState::Idle, "CLOSED"), (FeedState::Connecting, "CONNECTING"), (closed, "CLOSED")] {
-        let health = Health { ready: false, registered: false, feed, remote_feed_url: String::new() };
+        let health = Health { registered: false, feed, ..support::health() };
         let api = Api::new(move |_| Some(Answer::Health(health.clone())));
         let told = api.ask("GET", "/api/v1/healthcheck/status", "").json();
         assert_eq!((&told["WebSocket"]["ReadyState"], &told["Ready"]), (&json!(word), &json!(false)));

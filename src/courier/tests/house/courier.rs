@@ -1,7 +1,7 @@
 //! The courier: its binary as a process, or, with shortened times, its library in a thread.
 
 use super::{PATIENCE, Vault};
-use signing_agent_courier::{End, Pace, outside, serve};
+use signing_agent_courier::{End, Outside, Pace, serve};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -90,12 +90,11 @@ pub fn start_with_pace(vault: &Vault, pace: Pace) -> std::thread::JoinHandle<End
     let (lane, path) = (vault.lane(), write_config(vault, "url = \"http://127.0.0.1:9/p\""));
     std::thread::spawn(move || {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let backend = config::load(&path).unwrap().backend;
-        let http = outside::client(&backend).unwrap();
+        let outside = Outside::new(config::load(&path).unwrap()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let lane = ipc::Lane::connect(&lane).await.unwrap();
-            serve(lane, http, backend, pace, std::future::pending()).await
+            serve(lane, outside, pace, std::future::pending()).await
         })
     })
 }

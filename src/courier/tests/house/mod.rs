@@ -156,7 +156,15 @@ impl Vault {
 
 /// An errand with plenty of time.
 pub fn errand(id: u64, method: Method, tail: &str) -> Errand {
-    Errand { id, method, tail: tail.into(), headers: vec![], body: vec![], timeout_ms: 15_000 }
+    Errand {
+        id,
+        place: ipc::Place::Backend,
+        method,
+        tail: tail.into(),
+        headers: vec![],
+        body: vec![],
+        timeout_ms: 15_000,
+    }
 }
 
 pub fn secret(name: &str, value: &str) -> (String, Secret) {

@@ -1,10 +1,12 @@
 //! The actions. What an action may become is decided in here, in the ledger's transaction, and nowhere else.
 
+use super::audit::{self, Condition};
+use super::signing::Recorded;
+use super::story::{Decision, End, Rejection, contradiction, digest, digests};
 use crate::pipeline::{By, Judged, Permitted, Seen};
 use ipc::{ActionEnd, ActionId};
-use policy::Verdict;
+use policy::{Judgement, Verdict};
 use rusqlite::{OptionalExtension, Transaction, params};
-use sha2::{Digest, Sha256};
 
 /// Where an action stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,36 +51,7 @@ pub struct Row {
     /// Why policy holds or denies it.
     pub why: String,
     pub verdict: Option<Verdict>,
-    messages: Option<Vec<Vec<u8>>>,
-}
-
-/// An action whose approval, and the bytes approved, are on disk. Only this module makes one, and hands it out only
-/// after the commit.
-#[derive(Debug)]
-pub struct Recorded {
-    id: ActionId,
-    messages: Vec<Vec<u8>>,
-}
-
-impl Recorded {
-    pub fn id(&self) -> &ActionId {
-        &self.id
-    }
-    pub fn messages(&self) -> &[Vec<u8>] {
-        &self.messages
-    }
-
-    /// An action as it stands, and its recorded approval where one is under way.
-    pub fn read(transaction: &Transaction<'_>, id: &ActionId) -> Result<(Option<Row>, Option<Self>), rusqlite::Error> {
-        let row = Row::read(transaction, id)?;
-        let recorded = match &row {
-            Some(Row { state: State::Approving, messages: Some(messages), .. }) => {
-                Some(Self { id: id.clone(), messages: messages.clone() })
-            }
-            _ => None,
-        };
-        Ok((row, recorded))
-    }
+    pub(super) messages: Option<Vec<Vec<u8>>>,
 }
 
 /// What a write made of an action.
@@ -95,6 +68,8 @@ pub enum Fate {
     Stands,
     /// Nothing changed: other bytes were recorded for this id before.
     OtherBytes,
+    /// Nothing changed: the agent is frozen.
+    Frozen,
 }
 
 impl Row {
@@ -137,6 +112,11 @@ impl Row {
         ids(transaction.prepare(sql)?.query_map([], |row| row.get(0))?)
     }
 
+    /// The expiry of what is unsettled and expires next, Unix seconds.
+    pub fn next_expiry(transaction: &Transaction<'_>) -> Result<Option<u64>, rusqlite::Error> {
+        transaction.query_row("SELECT min(expires) FROM action WHERE settled IS NULL", [], |row| row.get(0))
+    }
+
     pub fn count(transaction: &Transaction<'_>) -> Result<Vec<(String, u64)>, rusqlite::Error> {
         let mut statement = transaction.prepare("SELECT state, count(*) FROM action GROUP BY state ORDER BY state")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -162,6 +142,11 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
             write(transaction, permitted.judged(), State::Held, None, why, now)?;
             Ok(Fate::Held(why.into()))
         }
+        Ok(permitted) if frozen(transaction)? => {
+            let why = "the agent is frozen; policy would approve it";
+            write(transaction, permitted.judged(), State::Held, None, why, now)?;
+            Ok(Fate::Held(why.into()))
+        }
         Ok(permitted) => record(transaction, &permitted, now),
         Err(judged) => {
             let why = judged.judgement().why.clone();
@@ -182,7 +167,11 @@ pub fn approve(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -
     match standing(transaction, permitted.judged().seen())? {
         Some(row) if row.state != State::Held || row.seen != *permitted.judged().seen() => Ok(Fate::Stands),
         // The first bytes recorded for an id are its bytes for ever.
-        Some(row) if row.messages() != Some(permitted.judged().messages()) => Ok(Fate::OtherBytes),
+        Some(row) if row.messages() != Some(permitted.judged().messages()) => {
+            contradiction(transaction, &row.seen.id, "the backend gave other bytes for it than it did first")?;
+            Ok(Fate::OtherBytes)
+        }
+        _ if frozen(transaction)? => Ok(Fate::Frozen),
         _ => record(transaction, permitted, now),
     }
 }
@@ -197,9 +186,13 @@ pub fn reject(
     see(transaction, seen, now)?;
     match Row::read(transaction, &seen.id)? {
         Some(Row { state: State::Seen | State::Held, messages: recorded, .. }) => {
-            refuse(transaction, recorded.as_deref().unwrap_or(messages))?;
+            let messages = recorded.as_deref().unwrap_or(messages);
+            refuse(transaction, messages)?;
             let sql = "UPDATE action SET state = 'rejecting', decided_by = 'client' WHERE id = ?1";
             transaction.execute(sql, [seen.id.as_str()])?;
+            let fields =
+                Rejection { action: &seen.id, verdict: "reject", by: By::Client.name(), messages: digests(messages) };
+            audit::append(transaction, "decision", &fields)?;
             Ok(Fate::Reject)
         }
         Some(_) => Ok(Fate::Stands),
@@ -212,20 +205,16 @@ pub struct Settling {
     end: ActionEnd,
     /// Only where nobody has decided it meanwhile.
     undecided: bool,
-    signatures: Vec<[u8; 49]>,
     /// The backend's bounded words.
     detail: String,
 }
 
 impl Settling {
     pub fn undecided(end: ActionEnd, detail: String) -> Self {
-        Self { end, undecided: true, signatures: Vec::new(), detail }
+        Self { end, undecided: true, detail }
     }
     pub fn decided(end: ActionEnd, detail: String) -> Self {
         Self { undecided: false, ..Self::undecided(end, detail) }
-    }
-    pub fn approved(signatures: Vec<[u8; 49]>) -> Self {
-        Self { signatures, ..Self::decided(ActionEnd::Approved, String::new()) }
     }
 }
 
@@ -236,18 +225,16 @@ pub fn settle(
     settling: &Settling,
     now: u64,
 ) -> Result<bool, rusqlite::Error> {
-    let Settling { end, undecided, signatures, detail } = settling;
-    let signatures = match &signatures[..] {
-        [] => None,
-        some => {
-            let octets: Vec<&[u8]> = some.iter().map(<[u8; 49]>::as_slice).collect();
-            Some(postcard::to_stdvec(&octets).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?)
-        }
-    };
-    let sql = "UPDATE action SET state = ?2, signatures = ?3, detail = ?4, settled = ?5
-               WHERE id = ?1 AND settled IS NULL AND (state IN ('seen', 'held') OR NOT ?6)";
-    let values = params![id.as_str(), State::Settled(*end).name(), signatures, detail, now, undecided];
-    Ok(transaction.prepare_cached(sql)?.execute(values)? == 1)
+    let Settling { end, undecided, detail } = settling;
+    let sql = "UPDATE action SET state = ?2, detail = ?3, settled = ?4
+               WHERE id = ?1 AND settled IS NULL AND (state IN ('seen', 'held') OR NOT ?5)";
+    let end = State::Settled(*end).name();
+    let values = params![id.as_str(), end, detail, now, undecided];
+    let settled = transaction.prepare_cached(sql)?.execute(values)? == 1;
+    if settled {
+        audit::append(transaction, "settled", &End { action: id, end, detail })?;
+    }
+    Ok(settled)
 }
 
 /// Settles what nobody has approved or rejected and whose time is over; their ids.
@@ -255,7 +242,10 @@ pub fn expire(transaction: &Transaction<'_>, now: u64) -> Result<Vec<ActionId>, 
     let sql = "UPDATE action SET state = 'expired', settled = ?1
                WHERE settled IS NULL AND state IN ('seen', 'held') AND expires <= ?1 RETURNING id";
     let mut statement = transaction.prepare_cached(sql)?;
-    ids(statement.query_map([now], |row| row.get(0))?)
+    let expired = ids(statement.query_map([now], |row| row.get(0))?)?;
+    let end = State::Settled(ActionEnd::Expired).name();
+    expired.iter().try_for_each(|id| audit::append(transaction, "settled", &End { action: id, end, detail: "" }))?;
+    Ok(expired)
 }
 
 fn ids(rows: impl Iterator<Item = Result<String, rusqlite::Error>>) -> Result<Vec<ActionId>, rusqlite::Error> {
@@ -270,7 +260,7 @@ fn standing(transaction: &Transaction<'_>, seen: &Seen) -> Result<Option<Row>, r
 fn record(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
     let judged = permitted.judged();
     write(transaction, judged, State::Approving, Some(permitted.by()), &judged.judgement().why, now)?;
-    Ok(Fate::Approve(Recorded { id: judged.seen().id.clone(), messages: judged.messages().to_vec() }))
+    Ok(Fate::Approve(Recorded::new(judged.seen().id.clone(), judged.messages().to_vec())))
 }
 
 fn write(
@@ -292,14 +282,30 @@ fn write(
         Verdict::Deny => "deny",
     };
     let by = by.map(By::name);
-    let rule = &judged.judgement().rule;
-    let id = judged.seen().id.as_str();
-    transaction.prepare_cached(sql)?.execute(params![id, state.name(), verdict, rule, why, by, messages])?;
-    Ok(())
+    let Seen { id, claim, expires } = judged.seen();
+    let Judgement { rule, facts, .. } = judged.judgement();
+    transaction.prepare_cached(sql)?.execute(params![id.as_str(), state.name(), verdict, rule, why, by, messages])?;
+    let fields = Decision {
+        action: id,
+        verdict: match state {
+            State::Approving => "approve",
+            State::Rejecting => "deny",
+            _ => "hold",
+        },
+        by: by.unwrap_or(By::Policy.name()),
+        rule: rule.as_deref(),
+        why,
+        claim: claim.as_deref(),
+        expires: *expires,
+        facts,
+        policy: hex::encode(judged.policy()),
+        messages: digests(judged.messages()),
+    };
+    audit::append(transaction, "decision", &fields)
 }
 
-fn digest(message: &[u8]) -> [u8; 32] {
-    Sha256::digest(message).into()
+pub fn frozen(transaction: &Transaction<'_>) -> Result<bool, rusqlite::Error> {
+    Ok(Condition::Frozen.read(transaction)? != 0)
 }
 
 fn refuse(transaction: &Transaction<'_>, messages: &[Vec<u8>]) -> Result<(), rusqlite::Error> {

@@ -1,5 +1,6 @@
 use super::*;
-use crate::ledger::schema;
+use crate::ledger::{Kept, UnderWay, keep, schema};
+use crate::pipeline::Signed;
 use policy::Policy;
 use rusqlite::Connection;
 
@@ -38,6 +39,14 @@ impl Book {
     fn reject(&mut self, id: &str) -> Fate {
         let seen = seen(id);
         self.write(|t| reject(t, &seen, &[], 1))
+    }
+
+    /// The kinds of the audit log's records.
+    fn kinds(&mut self) -> Vec<String> {
+        let (lines, _) = self.write(|t| audit::page(t, 0));
+        let kind =
+            |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().into();
+        lines.iter().map(kind).collect()
     }
 
     fn state(&mut self, id: &str) -> State {
@@ -114,7 +123,7 @@ fn what_is_settled_stays_settled() {
     let mut book = Book::new();
     let id = seen("w1").id;
     book.judge(APPROVE, "w1", MESSAGE);
-    assert!(book.write(|t| settle(t, &id, &Settling::approved(vec![[2; 49]]), 5)));
+    assert!(book.write(|t| settle(t, &id, &Settling::decided(ActionEnd::Approved, String::new()), 5)));
     assert!(!book.write(|t| settle(t, &id, &Settling::decided(ActionEnd::Failed, "late".into()), 6)));
     assert!(matches!(book.judge(APPROVE, "w1", MESSAGE), Fate::Stands));
     assert!(matches!(book.reject("w1"), Fate::Stands));
@@ -143,12 +152,85 @@ fn a_restart_takes_up_what_was_recorded_and_nothing_else_for_signing() {
     book.reject("rejecting");
     book.judge(APPROVE, "done", MESSAGE);
     let done = seen("done").id;
-    book.write(|t| settle(t, &done, &Settling::approved(Vec::new()), 5));
+    book.write(|t| settle(t, &done, &Settling::decided(ActionEnd::Approved, String::new()), 5));
     let under_way = book.write(Row::under_way);
     assert_eq!(sorted(&under_way), ["approving", "rejecting", "seen"]);
     for id in under_way {
-        let (row, recorded) = book.write(|t| Recorded::read(t, &id));
-        assert_eq!(recorded.is_some(), row.unwrap().state == State::Approving, "{id}");
+        let read = book.write(|t| UnderWay::read(t, &id));
+        match id.as_str() {
+            "approving" => assert!(matches!(read, UnderWay::Sign(recorded) if recorded.messages() == [MESSAGE])),
+            "rejecting" => assert!(matches!(read, UnderWay::Withdraw)),
+            _ => assert!(matches!(read, UnderWay::Fetch(_))),
+        }
+    }
+    assert!(matches!(book.write(|t| UnderWay::read(t, &done)), UnderWay::Nothing));
+}
+
+fn signed(recorded: Recorded, with: u8) -> Signed {
+    Signed::new::<()>(recorded, |_| Ok([with; 49])).unwrap()
+}
+
+#[test]
+fn signatures_are_kept_before_they_leave_and_no_others_ever_are() {
+    let mut book = Book::new();
+    let Fate::Approve(recorded) = book.judge(APPROVE, "w1", MESSAGE) else { panic!("it is approved") };
+    let again = Recorded::new(recorded.id().clone(), recorded.messages().to_vec());
+    let first = signed(recorded, 2);
+    assert!(matches!(book.write(|t| keep(t, &first)), Kept::Submit(s) if s.signatures() == [[2; 49]]));
+    assert!(matches!(book.write(|t| keep(t, &first)), Kept::Submit(_)), "the same again is no other");
+    let other = signed(again, 3);
+    assert!(matches!(book.write(|t| keep(t, &other)), Kept::Contradiction));
+    let id = seen("w1").id;
+    assert!(
+        matches!(book.write(|t| UnderWay::read(t, &id)), UnderWay::Submit(s) if s.signatures() == [[2; 49]]),
+        "a restart sends what was kept"
+    );
+    assert_eq!(book.kinds(), ["decision", "signed", "contradiction"]);
+}
+
+#[test]
+fn other_bytes_than_the_recorded_are_neither_signed_nor_kept() {
+    let mut book = Book::new();
+    book.judge(APPROVE, "w1", MESSAGE);
+    let forged = signed(Recorded::new(seen("w1").id, vec![OTHER.to_vec()]), 2);
+    assert!(matches!(book.write(|t| keep(t, &forged)), Kept::Contradiction));
+    book.judge(DENY, "w2", OTHER);
+    let denied = signed(Recorded::new(seen("w2").id, vec![OTHER.to_vec()]), 2);
+    assert!(matches!(book.write(|t| keep(t, &denied)), Kept::Contradiction));
+}
+
+#[test]
+fn frozen_nothing_is_approved_and_nothing_kept() {
+    let mut book = Book::new();
+    let Fate::Approve(recorded) = book.judge(APPROVE, "w1", MESSAGE) else { panic!("it is approved") };
+    let signed = signed(recorded, 2);
+    book.judge("", "w2", OTHER);
+    book.write(|t| Condition::Frozen.write(t, 1));
+    assert!(matches!(book.write(|t| keep(t, &signed)), Kept::Frozen));
+    assert!(matches!(book.approve("", "w2", OTHER), Fate::Frozen));
+    assert!(matches!(book.judge(APPROVE, "w3", b"\xffanother"), Fate::Held(why) if why.contains("frozen")));
+    assert!(matches!(book.reject("w2"), Fate::Reject), "a no is always possible");
+    book.write(|t| Condition::Frozen.write(t, 0));
+    assert!(matches!(book.write(|t| keep(t, &signed)), Kept::Submit(_)));
+}
+
+#[test]
+fn each_decision_and_each_end_is_on_record_once() {
+    let mut book = Book::new();
+    let id = seen("w1").id;
+    book.judge(APPROVE, "w1", MESSAGE);
+    book.judge(APPROVE, "w1", MESSAGE);
+    for _ in 0..2 {
+        book.write(|t| settle(t, &id, &Settling::decided(ActionEnd::Approved, String::new()), 5));
+    }
+    book.judge("", "held", OTHER);
+    book.write(|t| expire(t, 100));
+    assert_eq!(book.kinds(), ["decision", "settled", "decision", "settled"]);
+    let first = book.write(|t| audit::page(t, 0)).0.remove(0);
+    let digest = hex::encode(digest(MESSAGE));
+    for words in [r#""action":"w1""#, r#""verdict":"approve""#, r#""by":"policy""#, r#""rule":"all""#, digest.as_str()]
+    {
+        assert!(first.contains(words), "{words} in {first}");
     }
 }
 

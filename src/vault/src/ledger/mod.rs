@@ -2,16 +2,24 @@
 //! transaction, commits, and only then answers: a burst costs one fsync a batch.
 
 mod actions;
+pub mod audit;
 mod registration;
 mod schema;
+mod signing;
+mod story;
 
-pub use actions::{Fate, Recorded, Row, Settling, State, approve, expire, judge, reject, see, settle};
+pub use actions::{Fate, Row, Settling, State, approve, expire, judge, reject, see, settle};
+pub use audit::Condition;
 pub use registration::{Phase, RegistrationRow};
+pub use signing::{Kept, Recorded, Submitted, UnderWay, keep};
 
+use config::seams::crash_point;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// The most that one transaction takes.
 const BATCH: usize = 512;
@@ -26,6 +34,10 @@ pub enum Error {
         "the ledger {0} is missing although the deed is there: restore it from a backup; it is not made anew silently"
     )]
     Missing(String),
+    #[error(
+        "the ledger {path} is damaged ({why}): restore the state directory from a backup; it is neither repaired nor made anew silently"
+    )]
+    Damaged { path: String, why: String },
     #[error("the ledger ended")]
     Ended,
 }
@@ -50,6 +62,21 @@ enum Message {
 #[derive(Clone)]
 pub struct Ledger {
     inbox: Sender<Message>,
+    complaint: Arc<Mutex<Option<String>>>,
+}
+
+/// Since when a transaction is under way, if one is.
+#[derive(Clone, Default)]
+pub struct Busy(Arc<Mutex<Option<Instant>>>);
+
+impl Busy {
+    pub fn longest(&self) -> Option<Duration> {
+        self.lock().map(|since| since.elapsed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Ledger {
@@ -59,14 +86,21 @@ impl Ledger {
     }
 
     /// Opens an existing ledger and starts its thread.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path, busy: Busy) -> Result<Self, Error> {
         if !path.exists() {
             return Err(Error::Missing(path.display().to_string()));
         }
         let connection = schema::open(path, false)?;
         let (inbox, messages) = channel();
-        thread::spawn(move || serve(connection, &messages));
-        Ok(Self { inbox })
+        let complaint = Arc::default();
+        let ledger = Self { inbox, complaint: Arc::clone(&complaint) };
+        thread::spawn(move || serve(connection, &messages, &complaint, &busy));
+        Ok(ledger)
+    }
+
+    /// Why the last transaction could not be kept, if it was not.
+    pub fn complaint(&self) -> Option<String> {
+        self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Does `work` in the next transaction; `then` gets its result once that is committed, on the ledger's thread: it
@@ -127,7 +161,7 @@ fn in_savepoint<T>(
     Ok(value)
 }
 
-fn serve(mut connection: Connection, messages: &Receiver<Message>) {
+fn serve(mut connection: Connection, messages: &Receiver<Message>, complaint: &Mutex<Option<String>>, busy: &Busy) {
     while let Ok(first) = messages.recv() {
         let mut closing = None;
         let mut batch = Vec::new();
@@ -137,7 +171,13 @@ fn serve(mut connection: Connection, messages: &Receiver<Message>) {
                 Message::Close(tell) => closing = Some(tell),
             }
         }
-        commit(&mut connection, batch);
+        *busy.lock() = Some(Instant::now());
+        let (afters, committed) = commit(&mut connection, batch);
+        *busy.lock() = None;
+        *complaint.lock().unwrap_or_else(PoisonError::into_inner) = committed.as_ref().err().map(ToString::to_string);
+        for after in afters {
+            after(committed.clone());
+        }
         if let Some(tell) = closing {
             let _ = tell.send(());
             return;
@@ -145,15 +185,19 @@ fn serve(mut connection: Connection, messages: &Receiver<Message>) {
     }
 }
 
-fn commit(connection: &mut Connection, batch: Vec<Work>) {
+/// Applies the batch in one transaction; who is to hear of it, and whether it was kept.
+fn commit(connection: &mut Connection, batch: Vec<Work>) -> (Vec<After>, Result<(), Error>) {
     if batch.is_empty() {
-        return;
+        return (Vec::new(), Ok(()));
     }
     let (afters, committed): (Vec<After>, _) =
         match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
             Ok(transaction) => {
                 let afters = batch.into_iter().map(|work| work(Ok(&transaction))).collect();
-                (afters, transaction.commit().map_err(Error::from))
+                crash_point("ledger.before-commit");
+                let done = transaction.commit().map_err(Error::from);
+                crash_point("ledger.after-commit");
+                (afters, done)
             }
             Err(e) => {
                 let e = Error::from(e);
@@ -163,9 +207,7 @@ fn commit(connection: &mut Connection, batch: Vec<Work>) {
     if let Err(e) = &committed {
         tracing::error!("nothing of {} writes was kept: {e}", afters.len());
     }
-    for after in afters {
-        after(committed.clone());
-    }
+    (afters, committed)
 }
 
 #[cfg(test)]
@@ -177,7 +219,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.db");
         Ledger::create(&path).unwrap();
-        let ledger = Ledger::open(&path).unwrap();
+        let ledger = Ledger::open(&path, Busy::default()).unwrap();
         let put = "INSERT INTO refused (digest) VALUES (?1)";
         let (tell, told) = channel();
         for digest in [b"a", b"a", b"b"] {
@@ -210,11 +252,15 @@ mod tests {
                 Box::new(move |committed| tell.send(done.is_ok() && committed.is_ok()).unwrap())
             })
         };
-        commit(&mut connection, vec![put(b"a", false), put(b"b", true), put(b"c", false)]);
+        let apply = |connection: &mut Connection, batch| {
+            let (afters, committed) = commit(connection, batch);
+            afters.into_iter().for_each(|after| after(committed.clone()));
+        };
+        apply(&mut connection, vec![put(b"a", false), put(b"b", true), put(b"c", false)]);
         assert_eq!(told.iter().take(3).collect::<Vec<_>>(), [false; 3]);
         let kept = |c: &Connection| c.query_row("SELECT count(*) FROM refused WHERE digest <> x'62'", [], |r| r.get(0));
         assert_eq!(kept(&connection).unwrap_or(-1i64), 0);
-        commit(&mut connection, vec![put(b"d", false)]);
+        apply(&mut connection, vec![put(b"d", false)]);
         assert!(told.recv().unwrap());
     }
 
@@ -223,11 +269,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.db");
         Ledger::create(&path).unwrap();
-        let ledger = Ledger::open(&path).unwrap();
+        let ledger = Ledger::open(&path, Busy::default()).unwrap();
         ledger.call(|t| t.execute("INSERT INTO refused (digest) VALUES (x'01')", [])).unwrap();
         ledger.close();
         assert!(matches!(ledger.call(|_| Ok(())), Err(Error::Ended)));
-        let again = Ledger::open(&path).unwrap();
+        let again = Ledger::open(&path, Busy::default()).unwrap();
         let count = again.call(|t| t.query_row("SELECT count(*) FROM refused", [], |r| r.get::<_, i64>(0)));
         assert_eq!(count.unwrap(), 1);
     }
@@ -236,9 +282,9 @@ mod tests {
     fn a_missing_ledger_is_not_made_anew_and_a_foreign_schema_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.db");
-        assert!(matches!(Ledger::open(&path), Err(Error::Missing(_))));
+        assert!(matches!(Ledger::open(&path, Busy::default()), Err(Error::Missing(_))));
         Ledger::create(&path).unwrap();
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(Ledger::open(&path), Err(Error::Schema { found: 99, .. })));
+        assert!(matches!(Ledger::open(&path, Busy::default()), Err(Error::Schema { found: 99, .. })));
     }
 }

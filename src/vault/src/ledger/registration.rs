@@ -1,7 +1,10 @@
 //! The registration: one row, first `finishing` (the sealed keys are on disk, the backend may or may not know), then
 //! `registered`.
 
+use super::audit;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde_json::json;
+use sha2::{Digest, Sha256};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -50,20 +53,31 @@ impl RegistrationRow {
         let sql = "INSERT INTO registration (only_one, phase, name, agent_id, identity, bls_public, iddoc)
                    VALUES (1, 'finishing', ?1, ?2, ?3, ?4, ?5)";
         let values = params![self.name, self.agent_id, self.identity, self.bls_public, self.iddoc];
-        transaction.execute(sql, values).map(drop)
+        transaction.execute(sql, values)?;
+        let fields = json!({
+            "step": "finishing",
+            "agentID": self.agent_id,
+            "name": self.name,
+            "blsKey": hex::encode(Sha256::digest(&self.bls_public)),
+            "iddoc": hex::encode(Sha256::digest(&self.iddoc)),
+        });
+        audit::append(transaction, "registration", &fields)
     }
 
     /// Records that the backend accepted it.
     pub fn write_registered(transaction: &Transaction<'_>, feed_url: &str, now: u64) -> Result<(), rusqlite::Error> {
         let sql = "UPDATE registration SET phase = 'registered', feed_url = ?1, registered_at = ?2";
         match transaction.execute(sql, params![feed_url, now])? {
-            1 => Ok(()),
+            1 => audit::append(transaction, "registration", &json!({ "step": "registered", "feed": feed_url })),
             n => Err(rusqlite::Error::StatementChangedRows(n)),
         }
     }
 
     /// Forgets a registration that the backend never accepted.
     pub fn discard(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
-        transaction.execute("DELETE FROM registration WHERE phase = 'finishing'", []).map(drop)
+        match transaction.execute("DELETE FROM registration WHERE phase = 'finishing'", [])? {
+            0 => Ok(()),
+            _ => audit::append(transaction, "registration", &json!({ "step": "forgotten" })),
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The tables. Their version is SQLite's `user_version`.
 
 use super::Error;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE registration (
@@ -30,7 +30,7 @@ CREATE TABLE action (
     why        TEXT,
     decided_by TEXT,
     messages   BLOB,               -- postcard of the messages, once and for ever
-    signatures BLOB,               -- postcard of the signatures that the backend accepted
+    signatures BLOB,               -- postcard of the signatures, before any leaves; none but these for ever
     detail     TEXT,               -- the backend's words, bounded
     settled    INTEGER             -- Unix seconds
 ) STRICT, WITHOUT ROWID;
@@ -39,30 +39,106 @@ CREATE INDEX unsettled ON action (state) WHERE settled IS NULL;
 CREATE TABLE refused (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 2 added.
+const AUDIT_TABLES: &str = "
+-- The audit log's records as they are hashed and exported, from 0.
+CREATE TABLE audit (n INTEGER PRIMARY KEY, line TEXT NOT NULL) STRICT;
+-- The hashes of the log's complete subtrees (RFC 6962 §2.1); level 0 is the leaves.
+CREATE TABLE node (level INTEGER NOT NULL, place INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, place))
+    STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoint (
+    size     INTEGER PRIMARY KEY,  -- how many records it covers
+    note     TEXT NOT NULL,        -- as it was signed
+    cosigned TEXT NOT NULL DEFAULT ''  -- the witnesses' signature lines
+) STRICT;
+-- What outlives a restart besides: the number of the last start, and whether the agent is frozen.
+CREATE TABLE condition (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
 pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
     let mut connection = Connection::open_with_flags(path, flags)?;
+    let found: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|e| damage(path, e))?;
+    if !create {
+        sound(&connection, path, found)?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found == 0 && create {
+    let missing: &[&str] = match found {
+        0 if create => &[TABLES, AUDIT_TABLES],
+        1 => &[AUDIT_TABLES],
+        VERSION => &[],
+        _ => return Err(Error::Schema { path: path.display().to_string(), found, known: VERSION }),
+    };
+    if !missing.is_empty() {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(TABLES)?;
+        missing.iter().try_for_each(|tables| transaction.execute_batch(tables))?;
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
-    } else if found != VERSION {
-        return Err(Error::Schema { path: path.display().to_string(), found, known: VERSION });
     }
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
+/// A torn or tampered file is refused here, before anything is written to it.
+fn sound(connection: &Connection, path: &Path, version: i64) -> Result<(), Error> {
+    let damaged = |why: &str| Err(Error::Damaged { path: path.display().to_string(), why: why.into() });
+    if version == 0 {
+        return damaged("it is empty");
+    }
+    let said: Result<String, _> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    match said {
+        Ok(said) if said == "ok" => Ok(()),
+        Ok(said) => damaged(&said),
+        Err(e) => Err(damage(path, e)),
+    }
+}
+
+fn damage(path: &Path, e: rusqlite::Error) -> Error {
+    match e.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Error::Damaged { path: path.display().to_string(), why: e.to_string() }
+        }
+        _ => e.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ledger_of_the_first_version_is_taken_on_with_all_that_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(TABLES).unwrap();
+        old.execute_batch("INSERT INTO refused (digest) VALUES (x'01'); PRAGMA user_version = 1").unwrap();
+        drop(old);
+        let connection = open(&path, false).unwrap();
+        let count = |table: &str| -> i64 {
+            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((count("refused"), count("audit")), (1, 0));
+    }
+
+    #[test]
+    fn a_torn_ledger_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        drop(open(&path, true).unwrap());
+        let whole = std::fs::read(&path).unwrap();
+        for torn in [0, 1, 100, 4096, whole.len() - 4096] {
+            std::fs::write(&path, &whole[..torn]).unwrap();
+            let refused = open(&path, false);
+            assert!(matches!(refused, Err(Error::Damaged { .. } | Error::Sqlite(_))), "{torn} octets: {refused:?}");
+            assert!(std::fs::read(&path).unwrap() == whole[..torn], "{torn} octets: it was written to");
+        }
+    }
 
     #[test]
     fn what_is_committed_is_on_disk() {

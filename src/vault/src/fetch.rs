@@ -1,0 +1,150 @@
+//! From an action's id to a record of what becomes of it: its bytes are fetched, judged, and the verdict recorded.
+
+use crate::clock;
+use crate::decide::{reconsider, refuse_approvals};
+use crate::ledger::{self, Fate, Settling};
+use crate::outcome::{self, Said};
+use crate::pipeline::{Judged, Seen};
+use crate::retry::Tries;
+use crate::room::{FROZEN, Room, Vault};
+use crate::settle::{expire, failed, settle};
+use crate::submit::{self, no, send};
+use config::seams::crash_point;
+use ipc::{ActionEnd, ActionId, Method, Refusal, Verb};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who wants an action's messages.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted {
+    /// The vault, for the feed announced it: until it has them.
+    ByUs(Tries),
+    /// Only those who wait: a pass that is not believed has one fresh one, nothing else is tried again.
+    ByThem(Tries),
+}
+
+impl Wanted {
+    pub fn by_us() -> Self {
+        Self::ByUs(Tries::default())
+    }
+    pub fn by_them() -> Self {
+        Self::ByThem(Tries::default())
+    }
+}
+
+/// Has the courier fetch an action's messages.
+pub fn fetch(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted) {
+    let ours = matches!(wanted, Wanted::ByUs(_));
+    let (again, then, id) = (room.clone(), vault.clone(), seen.id.clone());
+    send(room, vault, Method::Get, &id, Vec::new(), move |outcome| match outcome::read(outcome) {
+        // Who wanted it has gone, and nobody else asked.
+        Said::Yes(_) if !ours && then.waiting.verb(&seen.id).is_none() => {}
+        Said::Yes(body) => match outcome::messages(&body) {
+            Ok(messages) => judge(&again, &then, seen, messages),
+            Err(_) if then.waiting.verb(&seen.id) == Some(Verb::Reject) => reject(&again, &then, seen, Vec::new()),
+            Err(refusal) => retry(&again, &then, seen, wanted, refusal, None),
+        },
+        Said::No { status, words } => {
+            then.waiting.refuse(&seen.id, &no(status, &words));
+            if ours {
+                settle(&again, &then, &seen.id, Settling::undecided(ActionEnd::Failed, format!("{status} {words}")));
+            }
+        }
+        Said::Perhaps { refusal, wait, .. } => retry(&again, &then, seen, wanted, refusal, wait),
+    });
+}
+
+fn retry(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted, refusal: Refusal, wait: Option<Duration>) {
+    tracing::warn!(action = %seen.id, ?refusal, "its messages could not be fetched");
+    let (next, again) = match wanted {
+        Wanted::ByUs(tries) => (tries.and(&refusal, false), true),
+        Wanted::ByThem(tries) => (tries.and(&refusal, false), false),
+    };
+    if next.is_unbelieved() {
+        vault.alarm_unbelieved();
+    }
+    if !next.wants_a_fresh_pass() {
+        vault.waiting.refuse(&seen.id, &refusal);
+        if !again {
+            return;
+        }
+    }
+    if seen.is_over(clock::now()) {
+        return expire(room, vault, &seen.id);
+    }
+    let wanted = if again { Wanted::ByUs(next) } else { Wanted::ByThem(next) };
+    let (later, then) = (room.clone(), vault.clone());
+    vault.retries.later(&room.clock, next, wait, move || fetch(&later, &then, seen, wanted));
+}
+
+/// Judges the bytes, for those who wait or else by policy, and records what comes of it.
+pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec<u8>>) {
+    let now = clock::now();
+    if seen.is_over(now) {
+        return expire(room, vault, &seen.id);
+    }
+    let id = seen.id.clone();
+    crash_point("action.judged");
+    let judged = Judged::new(&room.policy, seen, messages);
+    for facts in &judged.judgement().facts {
+        tracing::info!(action = %id, "{facts}");
+    }
+    let (room, then) = (room.clone(), vault.clone());
+    let after = move |fate| recorded(&room, &then, id, fate);
+    match vault.waiting.verb(&judged.seen().id) {
+        Some(Verb::Reject) => {
+            let (seen, messages) = (judged.seen().clone(), judged.messages().to_vec());
+            vault.ledger.post(move |t| ledger::reject(t, &seen, &messages, now), after);
+        }
+        Some(Verb::Approve) => match judged.permit_by_client() {
+            Ok(permitted) => vault.ledger.post(move |t| ledger::approve(t, &permitted, now), after),
+            Err(judged) => {
+                refuse_approvals(vault, &judged.seen().id, &judged.judgement().why);
+                vault.ledger.post(move |t| ledger::judge(t, judged, now), after);
+            }
+        },
+        // The feed never announced it: it was a client's wish, and that client has gone.
+        None if judged.seen().expires.is_none() => {}
+        None => vault.ledger.post(move |t| ledger::judge(t, judged, now), after),
+    }
+}
+
+fn reject(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec<u8>>) {
+    let (room, then, id) = (room.clone(), vault.clone(), seen.id.clone());
+    vault
+        .ledger
+        .post(move |t| ledger::reject(t, &seen, &messages, clock::now()), move |fate| recorded(&room, &then, id, fate));
+}
+
+/// What was recorded is done.
+fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result<Fate, ledger::Error>) {
+    match fate {
+        Ok(Fate::Approve(recorded)) => {
+            tracing::info!(action = %id, "approval recorded");
+            crash_point("action.recorded");
+            submit::sign(room, vault, recorded, Tries::default());
+        }
+        Ok(Fate::Reject) => {
+            crash_point("action.rejecting");
+            submit::withdraw(room, vault, id, Tries::default());
+        }
+        Ok(Fate::Denied(why)) => {
+            tracing::warn!(action = %id, "denied: {why}");
+            refuse_approvals(vault, &id, &why);
+            crash_point("action.rejecting");
+            submit::withdraw(room, vault, id, Tries::default());
+        }
+        Ok(Fate::Held(why)) => {
+            tracing::info!(action = %id, "held: {why}");
+            reconsider(room, vault, id);
+        }
+        Ok(Fate::OtherBytes) => {
+            let words = "the backend gave other bytes for this action than it did first; nothing is signed";
+            vault.alarm(Some(&id), words);
+            vault.waiting.refuse(&id, &Refusal::Malformed(words.into()));
+        }
+        Ok(Fate::Frozen) => vault.waiting.refuse(&id, &Refusal::NotReady(FROZEN.into())),
+        Ok(Fate::Stands) => reconsider(room, vault, id),
+        Err(e) => failed(room, vault, &id, &e),
+    }
+}

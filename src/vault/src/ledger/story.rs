@@ -1,0 +1,57 @@
+//! What the audit log says of actions. All digests are SHA-256, hex.
+
+use super::audit;
+use ipc::ActionId;
+use rusqlite::Transaction;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// What a decision was made of, and by whom.
+#[derive(Serialize)]
+pub struct Decision<'a> {
+    pub action: &'a ActionId,
+    pub verdict: &'a str,
+    pub by: &'a str,
+    pub rule: Option<&'a str>,
+    pub why: &'a str,
+    pub claim: Option<&'a str>,
+    pub expires: Option<u64>,
+    pub facts: &'a [String],
+    pub policy: String,
+    pub messages: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct Rejection<'a> {
+    pub action: &'a ActionId,
+    pub verdict: &'a str,
+    pub by: &'a str,
+    pub messages: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct Signing<'a> {
+    pub action: &'a ActionId,
+    pub messages: Vec<String>,
+    pub signatures: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct End<'a> {
+    pub action: &'a ActionId,
+    pub end: &'a str,
+    pub detail: &'a str,
+}
+
+/// Puts on record that something was refused that would have contradicted what stands.
+pub fn contradiction(transaction: &Transaction<'_>, id: &ActionId, what: &str) -> Result<(), rusqlite::Error> {
+    audit::append(transaction, "contradiction", &serde_json::json!({ "action": id, "what": what }))
+}
+
+pub fn digests(messages: &[Vec<u8>]) -> Vec<String> {
+    messages.iter().map(|m| hex::encode(digest(m))).collect()
+}
+
+pub fn digest(message: &[u8]) -> [u8; 32] {
+    Sha256::digest(message).into()
+}

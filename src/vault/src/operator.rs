@@ -1,0 +1,92 @@
+//! What the operator asks of a vault besides `init` and `status`.
+
+use crate::init;
+use crate::ledger::{Condition, audit};
+use crate::reply::Reply;
+use crate::room::Room;
+use ipc::{Answer, AuditPage, Refusal};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread;
+
+/// A page of the audit log's export.
+pub fn export(room: &Arc<Room>, record: u64, reply: Reply) {
+    let vault = match room.vault() {
+        Ok(vault) => vault,
+        Err(refusal) => return reply.refuse(refusal),
+    };
+    let key = vault.notary.key.to_string();
+    vault.ledger.post(
+        move |t| audit::page(t, record),
+        move |page| match page {
+            Ok((lines, next)) => reply.send(Answer::AuditPage(AuditPage { lines, next, key })),
+            Err(e) => reply.refuse(Refusal::Init(e.to_string())),
+        },
+    );
+}
+
+/// Waits for the notary, on a thread of its own.
+pub fn checkpoint(room: &Arc<Room>, reply: Reply) {
+    let vault = match room.vault() {
+        Ok(vault) => vault,
+        Err(refusal) => return reply.refuse(refusal),
+    };
+    thread::spawn(move || match vault.notary.checkpoint_now() {
+        Ok(size) => reply.send(Answer::AuditCheckpoint { size }),
+        Err(words) => reply.refuse(Refusal::Init(ipc::bounded(&words))),
+    });
+}
+
+/// Takes the state directory as it is, on record, and frozen.
+pub fn accept_rollback(room: &Arc<Room>, reply: Reply) {
+    let room = room.clone();
+    thread::spawn(move || match accept(&room, reply.who()) {
+        Ok(words) => reply.send(Answer::Recovered(words)),
+        Err(words) => reply.refuse(Refusal::Init(ipc::bounded(&words))),
+    });
+}
+
+fn accept(room: &Arc<Room>, who: String) -> Result<String, String> {
+    let _one = room.opening.lock().unwrap_or_else(PoisonError::into_inner);
+    let trouble = match room.trouble_or_vault() {
+        Ok(_) => return Err("there is nothing to recover: the ledger is the one that the token remembers".into()),
+        Err(trouble) if !trouble.rollback => return Err(trouble.words),
+        Err(trouble) => trouble,
+    };
+    tracing::warn!(who, "a rollback is accepted: {}", trouble.words);
+    let vault = init::open(room, Some(who)).map_err(|trouble| trouble.words)?;
+    room.begin(vault);
+    Ok("the state directory is taken as it is, and that is in the audit log. The agent is frozen: look what was decided after \
+        the copy was made (the backend knows), then `signing-agent unfreeze`"
+        .into())
+}
+
+/// Stops all signing, or allows it again; it outlives a restart.
+pub fn freeze(room: &Arc<Room>, frozen: bool, reply: Reply) {
+    let vault = match room.vault() {
+        Ok(vault) => vault,
+        Err(refusal) => return reply.refuse(refusal),
+    };
+    if frozen {
+        // At once, whatever the disk says.
+        vault.frozen.store(true, Ordering::SeqCst);
+    }
+    let (who, then) = (reply.who(), vault.clone());
+    vault.ledger.post(
+        move |t| {
+            Condition::Frozen.write(t, frozen.into())?;
+            audit::append(t, if frozen { "frozen" } else { "unfrozen" }, &serde_json::json!({ "by": who }))
+        },
+        move |kept| match kept {
+            Ok(()) => {
+                then.frozen.store(frozen, Ordering::SeqCst);
+                tracing::warn!(frozen, "the operator says so");
+                if !frozen {
+                    then.retries.hurry();
+                }
+                reply.send(Answer::Noted);
+            }
+            Err(e) => reply.refuse(Refusal::Init(e.to_string())),
+        },
+    );
+}

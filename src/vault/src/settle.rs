@@ -1,0 +1,94 @@
+//! How an action ends, and how one goes on whose way was broken off.
+
+use crate::clock;
+use crate::decide::stands;
+use crate::fetch::{Wanted, fetch};
+use crate::ledger::{self, Row, Settling, State, UnderWay};
+use crate::retry::Tries;
+use crate::room::{Room, Vault};
+use crate::submit;
+use config::seams::crash_point;
+use ipc::{ActionEnd, ActionId, Refusal};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SWEEP: Duration = Duration::from_secs(5);
+
+pub fn expire(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId) {
+    settle(room, vault, id, Settling::undecided(ActionEnd::Expired, String::new()));
+}
+
+/// Settles it, and tells those who wait where it stands then: as it was settled here, or earlier.
+pub fn settle(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, settling: Settling) {
+    let (room, then, id, settled) = (room.clone(), vault.clone(), id.clone(), id.clone());
+    vault.ledger.post(
+        move |t| {
+            ledger::settle(t, &id, &settling, clock::now())?;
+            Row::read(t, &id)
+        },
+        move |row| match row {
+            Ok(Some(row)) => {
+                crash_point("action.settled");
+                if let State::Settled(_) = row.state {
+                    tracing::info!(action = %settled, "settled: {}", row.state.name());
+                }
+                stands(&room, &then, row);
+            }
+            Ok(None) => then.waiting.refuse(&settled, &Refusal::UnknownAction),
+            Err(e) => failed(&room, &then, &settled, &e),
+        },
+    );
+}
+
+/// The ledger could not be read or written: those who wait are told, and the action is taken up again later.
+pub fn failed(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, e: &ledger::Error) {
+    tracing::error!(action = %id, "{e}");
+    vault.waiting.refuse(id, &Refusal::Internal);
+    let (again, vault, id) = (room.clone(), vault.clone(), id.clone());
+    room.clock.after(SWEEP, move || take_up(&again, &vault, id, Tries::in_doubt()));
+}
+
+/// Goes on with what was under way when the vault ended.
+pub fn resume(room: &Arc<Room>, vault: &Arc<Vault>) {
+    match vault.ledger.call(Row::under_way) {
+        Ok(ids) => ids.into_iter().for_each(|id| take_up(room, vault, id, Tries::in_doubt())),
+        Err(e) => tracing::error!("what was under way is not taken up again: {e}"),
+    }
+}
+
+/// Goes on with an action from where the ledger has it.
+pub fn take_up(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, tries: Tries) {
+    let (room, then, wanted) = (room.clone(), vault.clone(), id.clone());
+    vault.ledger.post(
+        move |t| UnderWay::read(t, &wanted),
+        move |read| match read {
+            Ok(UnderWay::Fetch(seen)) => fetch(&room, &then, seen, Wanted::by_us()),
+            Ok(UnderWay::Sign(recorded)) => submit::sign(&room, &then, recorded, tries),
+            Ok(UnderWay::Submit(submitted)) => submit::submit(&room, &then, submitted, tries),
+            Ok(UnderWay::Withdraw) => submit::withdraw(&room, &then, id, tries),
+            Ok(UnderWay::Nothing) => {}
+            Err(e) => failed(&room, &then, &id, &e),
+        },
+    );
+}
+
+/// Settles what ran out of time, and comes back.
+pub fn sweep(room: Arc<Room>, vault: Arc<Vault>) {
+    let then = vault.clone();
+    vault.ledger.post(
+        |t| ledger::expire(t, clock::now()),
+        move |expired| {
+            match expired {
+                Ok(expired) => {
+                    for id in expired {
+                        tracing::info!(action = %id, "settled: expired");
+                        then.waiting.end(&id, ActionEnd::Expired);
+                    }
+                }
+                Err(e) => tracing::error!("nothing expires: {e}"),
+            }
+            let again = room.clone();
+            room.clock.after(SWEEP, move || sweep(again, then));
+        },
+    );
+}
