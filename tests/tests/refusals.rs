@@ -287,7 +287,7 @@ fn a_backend_that_fails_is_named_to_the_partner_app_with_its_status_and_words() 
         (json!({"status": 400, "body": "never"}), "the backend answered 400: never", 409),
     ] {
         let id = house.order(json!({"announce": false})).remove(0);
-        house.fault("put", fault.clone(), 1);
+        house.fault("put", fault.clone(), if fault["status"] == 401 { 2 } else { 1 });
         let (answered, detail) = told(&house.approve(&id));
         assert!(answered == 502 && detail.contains(words), "PUT {fault} {answered} {detail}");
         assert_eq!(house.approve(&id).status, later, "{fault}");

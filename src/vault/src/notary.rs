@@ -4,7 +4,8 @@
 use crate::clock;
 use crate::ledger::{Condition, Ledger, audit};
 use crate::memory::{self, Mark};
-use crate::room::{Room, Trouble, Vault};
+use crate::room::{Room, Trouble};
+use crate::vault::Vault;
 use ::audit::{Checkpoint, VerifyingKey};
 use config::seams::{crash_point, pace};
 use hsm::{Memory, PublicKeys, Role, Token, seal};
@@ -29,8 +30,8 @@ pub enum Error {
     Token(#[from] hsm::Error),
     #[error(transparent)]
     Log(#[from] ::audit::Error),
-    #[error("the vault is ending")]
-    Ended,
+    #[error("no checkpoint could be made in time")]
+    Late,
 }
 
 type Wish = Sender<Result<u64, String>>;
@@ -119,11 +120,10 @@ impl Notary {
     }
 
     /// A checkpoint of all that is in the log now; how many records it covers.
-    pub fn checkpoint_now(&self) -> Result<u64, String> {
+    pub fn checkpoint_within(&self, patience: Duration) -> Result<u64, String> {
         let (tell, told) = channel();
-        let ended = |_| Error::Ended.to_string();
-        self.wishes.send(tell).map_err(|e| ended(e.to_string()))?;
-        told.recv().map_err(|e| ended(e.to_string()))?
+        self.wishes.send(tell).map_err(|_| Error::Late.to_string())?;
+        told.recv_timeout(patience).unwrap_or_else(|_| Err(Error::Late.to_string()))
     }
 
     /// What the token remembers.

@@ -8,6 +8,10 @@ use ipc::{Answer, AuditPage, Refusal};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
+use std::time::Duration;
+
+/// How long a checkpoint may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A page of the audit log's export.
 pub fn export(room: &Arc<Room>, record: u64, reply: Reply) {
@@ -31,7 +35,7 @@ pub fn checkpoint(room: &Arc<Room>, reply: Reply) {
         Ok(vault) => vault,
         Err(refusal) => return reply.refuse(refusal),
     };
-    thread::spawn(move || match vault.notary.checkpoint_now() {
+    thread::spawn(move || match vault.notary.checkpoint_within(PATIENCE) {
         Ok(size) => reply.send(Answer::AuditCheckpoint { size }),
         Err(words) => reply.refuse(Refusal::Init(ipc::bounded(&words))),
     });

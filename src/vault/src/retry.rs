@@ -59,8 +59,13 @@ pub struct Retries(Arc<Mutex<Parked>>);
 #[derive(Default)]
 struct Parked {
     last: u64,
-    /// Whether it may go before its time, and what it is.
-    waiting: HashMap<u64, (bool, Box<dyn FnOnce() + Send>)>,
+    waiting: HashMap<u64, Waiting>,
+}
+
+struct Waiting {
+    /// It may go before its time.
+    may_hurry: bool,
+    what: Box<dyn FnOnce() + Send>,
 }
 
 impl Retries {
@@ -71,24 +76,24 @@ impl Retries {
             let mut parked = self.lock();
             parked.last += 1;
             let number = parked.last;
-            parked.waiting.insert(number, (asked.is_none(), Box::new(what)));
+            parked.waiting.insert(number, Waiting { may_hurry: asked.is_none(), what: Box::new(what) });
             number
         };
         let retries = self.clone();
         clock.after(wait, move || {
             let due = retries.lock().waiting.remove(&number);
-            if let Some((_, what)) = due {
-                what();
+            if let Some(due) = due {
+                (due.what)();
             }
         });
     }
 
     /// The backend is there again: what does not wait at its wish goes on now. How many that were.
     pub fn hurry(&self) -> usize {
-        let ready: Vec<_> = self.lock().waiting.extract_if(|_, (may_hurry, _)| *may_hurry).collect();
+        let ready: Vec<_> = self.lock().waiting.extract_if(|_, waiting| waiting.may_hurry).collect();
         let count = ready.len();
-        for (_, (_, what)) in ready {
-            what();
+        for (_, ready) in ready {
+            (ready.what)();
         }
         count
     }

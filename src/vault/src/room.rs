@@ -1,31 +1,28 @@
 //! The room: what the lanes' asks meet. It stands whether the vault can work or not, for the operator must be able to ask why.
 
-use crate::agent::{Agent, Secrets};
-use crate::alarms::Alarms;
 use crate::clock::{Clock, backoff};
-use crate::deed::Deed;
+use crate::doors::Doors;
 use crate::errands::Errands;
 use crate::gate::Lane;
-use crate::init::Opened;
-use crate::ledger::{Busy, Condition, Ledger, Phase, RegistrationRow, audit};
+use crate::ledger::{Busy, audit};
 use crate::notary::Notary;
 use crate::pool::Pool;
 use crate::relay::Relay;
 use crate::reply::Reply;
-use crate::retry::Retries;
-use crate::waiting::Waiting;
+use crate::vault::Vault;
 use crate::witness::Witnesses;
 use crate::{decide, feed, init, operator, registration, settle, status, watchdog};
 use config::Config;
 use config::seams::crash_point;
-use hsm::{PublicKeys, Token};
-use ipc::{ActionId, Answer, Ask, FeedState, Method, Refusal};
+use ipc::{Answer, Ask, FeedState, Method, Refusal};
 use policy::Policy;
-use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+
+/// What the last checkpoint of a life may take.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(5);
 
 /// Why the vault cannot work, in words for the operator.
 #[derive(Debug, Clone)]
@@ -36,9 +33,6 @@ pub struct Trouble {
     /// The ledger is not the one that the token remembers: the operator may accept that.
     pub rollback: bool,
 }
-
-/// What is said where nothing is signed because an operator stopped it.
-pub const FROZEN: &str = "the agent is frozen: nothing is signed until `signing-agent unfreeze`";
 
 impl Trouble {
     pub fn lasting(words: impl ToString) -> Self {
@@ -71,34 +65,6 @@ pub struct Room {
     /// One `init` or opening at a time.
     pub opening: Mutex<()>,
     doors: Mutex<Doors>,
-}
-
-/// What the doors' connections are at.
-#[derive(Default)]
-struct Doors {
-    api: Option<u64>,
-    courier: Option<u64>,
-    feed: Option<FeedState>,
-    /// When it was last heard of.
-    feed_heard: Option<Instant>,
-    tickets: Vec<Reply>,
-}
-
-/// What there is once token, deed, ledger and sealed keys agree.
-pub struct Vault {
-    pub token: Token,
-    pub keys: PublicKeys,
-    /// The token's own age recipient, then those for recovery.
-    pub recipients: Vec<String>,
-    pub ledger: Ledger,
-    pub waiting: Waiting,
-    pub retries: Retries,
-    pub notary: Notary,
-    pub registering: AtomicBool,
-    pub frozen: AtomicBool,
-    pub alarms: Alarms,
-    agent: RwLock<Option<Arc<Agent>>>,
-    _alone: File,
 }
 
 /// The policy that the configuration names; everything is held where it names none.
@@ -220,7 +186,10 @@ impl Room {
                 if open {
                     self.feed_heard();
                     // The backend is there again: what waits for its next try has waited long enough.
-                    let hurried = self.vault().map_or(0, |vault| vault.retries.hurry());
+                    let hurried = match self.vault() {
+                        Ok(vault) if self.doors().may_hurry() => vault.retries.hurry(),
+                        _ => 0,
+                    };
                     if hurried > 0 {
                         tracing::info!(hurried, "the feed is open: what was unsettled goes on");
                     }
@@ -253,7 +222,7 @@ impl Room {
         }
         let tickets = std::mem::take(&mut self.doors().tickets);
         for reply in tickets {
-            if !self.errands.may_pass() {
+            if !self.doors().may_have_ticket() || !self.errands.may_pass() {
                 reply.refuse(Refusal::Busy);
                 continue;
             }
@@ -286,28 +255,13 @@ impl Room {
     }
 
     pub fn lane_opened(&self, lane: Lane, connection: u64) {
-        let mut doors = self.doors();
-        match lane {
-            Lane::Api => doors.api = Some(connection),
-            Lane::Courier => (doors.courier, doors.feed) = (Some(connection), None),
-            Lane::Admin => {}
-        }
+        self.doors().opened(lane, connection);
     }
 
     pub fn lane_ended(&self, lane: Lane, connection: u64) {
-        let mut doors = self.doors();
-        match lane {
-            Lane::Api => doors.api = doors.api.filter(|current| *current != connection),
-            Lane::Courier => {
-                doors.courier = doors.courier.filter(|current| *current != connection);
-                if doors.courier.is_none() {
-                    doors.feed = None;
-                }
-                doors.tickets.retain(|reply| reply.connection() != connection);
-                drop(doors);
-                self.errands.lane_ended(connection);
-            }
-            Lane::Admin => {}
+        self.doors().ended(lane, connection);
+        if lane == Lane::Courier {
+            self.errands.lane_ended(connection);
         }
     }
 
@@ -324,6 +278,10 @@ impl Room {
     /// All that was taken in is on disk when this returns.
     pub fn close(&self) {
         if let Ok(vault) = self.vault() {
+            // So that nothing of this life is left without one.
+            if let Err(e) = vault.notary.checkpoint_within(LAST_CHECKPOINT) {
+                tracing::warn!("the audit log ends without a checkpoint: {e}");
+            }
             vault.ledger.close();
         }
     }
@@ -331,107 +289,4 @@ impl Room {
     fn doors(&self) -> MutexGuard<'_, Doors> {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Vault {
-    /// Takes what agrees; unseals the keys of a registered agent and checks them against the deed. `accepted` names the
-    /// operator who takes the ledger as it is, whatever the token remembers.
-    pub fn new(room: &Room, opened: Opened, accepted: Option<String>) -> Result<Self, Trouble> {
-        let Opened { token, keys, deed, ledger, alone } = opened;
-        let notary = Notary::begin(room, &token, &keys, &ledger, accepted)?;
-        let row = ledger.call(RegistrationRow::read).map_err(Trouble::lasting)?;
-        let frozen = ledger.call(|t| Condition::Frozen.read(t)).map_err(Trouble::lasting)? != 0;
-        let vault = Self {
-            token,
-            keys,
-            recipients: deed.recipients.clone(),
-            ledger,
-            waiting: Waiting::default(),
-            retries: Retries::default(),
-            notary,
-            registering: AtomicBool::new(false),
-            frozen: AtomicBool::new(frozen),
-            alarms: Alarms::default(),
-            agent: RwLock::default(),
-            _alone: alone,
-        };
-        let config = &room.config;
-        match row {
-            Some(row) if row.phase == Phase::Registered => {
-                vault.set_agent(unseal(config, &vault, &deed, row)?);
-            }
-            Some(_) => tracing::warn!("a registration was interrupted: register again to go on with it"),
-            None if deed.agent.is_some() => {
-                let words = "the deed names an agent that the ledger does not know: restore both from one backup";
-                return Err(Trouble::lasting(words));
-            }
-            None if config.state.bls_sealed().exists() => {
-                let words = "there are sealed keys (bls.age) that the ledger knows no registration of: restore the ledger \
-                             and the deed that belong to them, or move them away";
-                return Err(Trouble::lasting(words));
-            }
-            None => {}
-        }
-        Ok(vault)
-    }
-
-    /// Whether anything may be signed or sent with a signature now; why not.
-    pub fn may_sign(&self) -> Result<(), String> {
-        if self.frozen.load(Ordering::SeqCst) {
-            return Err(FROZEN.into());
-        }
-        self.notary.overdue().map_or(Ok(()), Err)
-    }
-
-    /// Something that a person should look at: to the log, to `status`, and to the audit log.
-    pub fn alarm(&self, action: Option<&ActionId>, words: &str) {
-        if !self.alarms.raise(action, words) {
-            return;
-        }
-        let fields = serde_json::json!({ "action": action, "words": words });
-        self.ledger.post(
-            move |t| audit::append(t, "alarm", &fields),
-            |kept| {
-                if let Err(e) = kept {
-                    tracing::error!("an alarm is not in the audit log: {e}");
-                }
-            },
-        );
-    }
-
-    pub fn alarm_unbelieved(&self) {
-        self.alarm(
-            None,
-            "the backend refuses this agent's passes (401), a fresh one too: look at this machine's clock, at [backend] pin, \
-             and whether the backend still knows the agent",
-        );
-    }
-
-    pub fn agent(&self) -> Option<Arc<Agent>> {
-        self.agent.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub fn set_agent(&self, agent: Agent) {
-        *self.agent.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(agent));
-    }
-}
-
-fn unseal(config: &Config, vault: &Vault, deed: &Deed, row: RegistrationRow) -> Result<Agent, Trouble> {
-    let pin = config.backend.read_pin().map_err(Trouble::lasting)?;
-    let secrets = Secrets::open(&vault.token, &config.state.bls_sealed(), &config.state.mpin_sealed());
-    let secrets = secrets.map_err(|e| Trouble::lasting(format!("the agent's keys cannot be unsealed: {e}")))?;
-    let named = deed
-        .agent
-        .as_ref()
-        .filter(|named| named.agent_id == row.agent_id && named.bls_key == hex::encode(secrets.bls_public()));
-    if named.is_none() || secrets.bls_public().as_slice() != row.bls_public {
-        let words = "the sealed BLS key is not the one that the deed names: restore the state directory from a backup";
-        return Err(Trouble::lasting(words));
-    }
-    let feed_url = match (&config.backend.feed_url, &row.feed_url) {
-        (None, Some(named)) => named.clone(),
-        _ => config.backend.feed(),
-    };
-    let registered_at = row.registered_at.unwrap_or_default();
-    Ok(registration::agent_of(&row, Arc::new(secrets), pin, feed_url, registered_at))
 }

@@ -2,7 +2,8 @@
 
 use crate::ledger::{Row, audit};
 use crate::memory;
-use crate::room::{Room, Vault};
+use crate::room::Room;
+use crate::vault::Vault;
 use ipc::{AgentStatus, AuditStatus, Health, Status};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::Ordering;

@@ -4,7 +4,8 @@
 use crate::errands::{Job, TIMEOUT};
 use crate::files;
 use crate::ledger::audit;
-use crate::room::{Room, Vault};
+use crate::room::Room;
+use crate::vault::Vault;
 use ::audit::witness::{add_checkpoint_body, conflict_size, cosignatures};
 use ipc::{Method, Outcome, Place, Secret};
 use std::path::Path;

@@ -1,0 +1,140 @@
+//! What there is once token, deed, ledger and sealed keys agree.
+
+use crate::agent::{Agent, Secrets};
+use crate::alarms::Alarms;
+use crate::deed::Deed;
+use crate::init::Opened;
+use crate::ledger::{Condition, Ledger, Phase, RegistrationRow, audit};
+use crate::notary::Notary;
+use crate::registration;
+use crate::retry::Retries;
+use crate::room::{Room, Trouble};
+use crate::waiting::Waiting;
+use config::Config;
+use hsm::{PublicKeys, Token};
+use ipc::ActionId;
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// What is said where nothing is signed because an operator stopped it.
+pub const FROZEN: &str = "the agent is frozen: nothing is signed until `signing-agent unfreeze`";
+
+pub struct Vault {
+    pub token: Token,
+    pub keys: PublicKeys,
+    /// The token's own age recipient, then those for recovery.
+    pub recipients: Vec<String>,
+    pub ledger: Ledger,
+    pub waiting: Waiting,
+    pub retries: Retries,
+    pub notary: Notary,
+    pub registering: AtomicBool,
+    pub frozen: AtomicBool,
+    pub alarms: Alarms,
+    agent: RwLock<Option<Arc<Agent>>>,
+    _alone: File,
+}
+
+impl Vault {
+    /// Takes what agrees; unseals the keys of a registered agent and checks them against the deed. `accepted` names the
+    /// operator who takes the ledger as it is, whatever the token remembers.
+    pub fn new(room: &Room, opened: Opened, accepted: Option<String>) -> Result<Self, Trouble> {
+        let Opened { token, keys, deed, ledger, alone } = opened;
+        let notary = Notary::begin(room, &token, &keys, &ledger, accepted)?;
+        let row = ledger.call(RegistrationRow::read).map_err(Trouble::lasting)?;
+        let frozen = ledger.call(|t| Condition::Frozen.read(t)).map_err(Trouble::lasting)? != 0;
+        let vault = Self {
+            token,
+            keys,
+            recipients: deed.recipients.clone(),
+            ledger,
+            waiting: Waiting::default(),
+            retries: Retries::default(),
+            notary,
+            registering: AtomicBool::new(false),
+            frozen: AtomicBool::new(frozen),
+            alarms: Alarms::default(),
+            agent: RwLock::default(),
+            _alone: alone,
+        };
+        let config = &room.config;
+        match row {
+            Some(row) if row.phase == Phase::Registered => {
+                vault.set_agent(unseal(config, &vault, &deed, row)?);
+            }
+            Some(_) => tracing::warn!("a registration was interrupted: register again to go on with it"),
+            None if deed.agent.is_some() => {
+                let words = "the deed names an agent that the ledger does not know: restore both from one backup";
+                return Err(Trouble::lasting(words));
+            }
+            None if config.state.bls_sealed().exists() => {
+                let words = "there are sealed keys (bls.age) that the ledger knows no registration of: restore the ledger \
+                             and the deed that belong to them, or move them away";
+                return Err(Trouble::lasting(words));
+            }
+            None => {}
+        }
+        Ok(vault)
+    }
+
+    /// Whether anything may be signed or sent with a signature now; why not.
+    pub fn may_sign(&self) -> Result<(), String> {
+        if self.frozen.load(Ordering::SeqCst) {
+            return Err(FROZEN.into());
+        }
+        self.notary.overdue().map_or(Ok(()), Err)
+    }
+
+    /// Something that a person should look at: to the log, to `status`, and to the audit log.
+    pub fn alarm(&self, action: Option<&ActionId>, words: &str) {
+        if !self.alarms.raise(action, words) {
+            return;
+        }
+        let fields = serde_json::json!({ "action": action, "words": words });
+        self.ledger.post(
+            move |t| audit::append(t, "alarm", &fields),
+            |kept| {
+                if let Err(e) = kept {
+                    tracing::error!("an alarm is not in the audit log: {e}");
+                }
+            },
+        );
+    }
+
+    pub fn alarm_unbelieved(&self) {
+        self.alarm(
+            None,
+            "the backend refuses this agent's passes (401), a fresh one too: look at this machine's clock, at [backend] pin, \
+             and whether the backend still knows the agent",
+        );
+    }
+
+    pub fn agent(&self) -> Option<Arc<Agent>> {
+        self.agent.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_agent(&self, agent: Agent) {
+        *self.agent.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(agent));
+    }
+}
+
+fn unseal(config: &Config, vault: &Vault, deed: &Deed, row: RegistrationRow) -> Result<Agent, Trouble> {
+    let pin = config.backend.read_pin().map_err(Trouble::lasting)?;
+    let secrets = Secrets::open(&vault.token, &config.state.bls_sealed(), &config.state.mpin_sealed());
+    let secrets = secrets.map_err(|e| Trouble::lasting(format!("the agent's keys cannot be unsealed: {e}")))?;
+    let named = deed
+        .agent
+        .as_ref()
+        .filter(|named| named.agent_id == row.agent_id && named.bls_key == hex::encode(secrets.bls_public()));
+    if named.is_none() || secrets.bls_public().as_slice() != row.bls_public {
+        let words = "the sealed BLS key is not the one that the deed names: restore the state directory from a backup";
+        return Err(Trouble::lasting(words));
+    }
+    let feed_url = match (&config.backend.feed_url, &row.feed_url) {
+        (None, Some(named)) => named.clone(),
+        _ => config.backend.feed(),
+    };
+    let registered_at = row.registered_at.unwrap_or_default();
+    Ok(registration::agent_of(&row, Arc::new(secrets), pin, feed_url, registered_at))
+}
