@@ -31,7 +31,7 @@ impl Witnesses {
     pub fn publish(&self, room: &Arc<Room>, vault: &Arc<Vault>, size: u64, note: String) {
         tracing::info!(size, checkpoint = note, "audit checkpoint");
         if let Some(dir) = &room.config.audit.witness_dir
-            && let Err(e) = write(dir, size, &note)
+            && let Err(e) = write(dir, size, "", &note)
         {
             vault.alarm(None, &format!("a checkpoint could not be written to {}: {e}", dir.display()));
         }
@@ -49,8 +49,8 @@ impl Witnesses {
 }
 
 /// A new file each: an older one is never touched again.
-fn write(dir: &Path, size: u64, note: &str) -> std::io::Result<()> {
-    let path = dir.join(format!("checkpoint-{size:020}"));
+fn write(dir: &Path, size: u64, by: &str, note: &str) -> std::io::Result<()> {
+    let path = dir.join(format!("checkpoint-{size:020}{by}"));
     if path.exists() { Ok(()) } else { files::write(&path, note.as_bytes()) }
 }
 
@@ -77,7 +77,8 @@ fn submit(room: &Arc<Room>, vault: &Arc<Vault>, number: usize, size: u64, note: 
                 pass: None,
                 until: Some(Instant::now() + TIMEOUT),
                 done: Box::new(move |outcome| {
-                    if let Some(has) = answered(&room, &then, number, size, outcome).filter(|has| again && *has < size)
+                    if let Some(has) =
+                        answered(&room, &then, number, (size, &note), outcome).filter(|has| again && *has < size)
                     {
                         if let Some(mut seen) = room.witnesses.seen(number) {
                             seen.size = has;
@@ -92,7 +93,7 @@ fn submit(room: &Arc<Room>, vault: &Arc<Vault>, number: usize, size: u64, note: 
 }
 
 /// The size that the witness says it has, where it is another than we thought.
-fn answered(room: &Room, vault: &Vault, number: usize, size: u64, outcome: Outcome) -> Option<u64> {
+fn answered(room: &Room, vault: &Vault, number: usize, (size, note): (u64, &str), outcome: Outcome) -> Option<u64> {
     let failed = |why: &str| tracing::warn!(witness = number, size, "not witnessed: {why}");
     match outcome {
         Outcome::Reply { status: 200, body, .. } => {
@@ -105,11 +106,19 @@ fn answered(room: &Room, vault: &Vault, number: usize, size: u64, outcome: Outco
                 failed("its answer has no cosignature");
                 return None;
             }
+            let whole = format!("{note}{text}");
+            tracing::info!(witness = number, size, cosigned = whole, "witnessed");
+            if let Some(dir) = &room.config.audit.witness_dir
+                && let Err(e) = write(dir, size, &format!("-witness-{number}"), &whole)
+            {
+                failed(&format!("its cosignature could not be written: {e}"));
+            }
             vault.ledger.post(
                 move |t| audit::cosigned(t, size, &text),
-                move |kept| match kept {
-                    Ok(()) => tracing::info!(witness = number, size, "witnessed"),
-                    Err(e) => tracing::error!(witness = number, "its cosignature was not kept: {e}"),
+                move |kept| {
+                    if let Err(e) = kept {
+                        tracing::error!(witness = number, "its cosignature was not kept: {e}");
+                    }
                 },
             );
             None

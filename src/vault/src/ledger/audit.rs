@@ -118,7 +118,7 @@ pub fn consistency(transaction: &Transaction<'_>, old: u64, new: u64) -> Result<
 
 /// Lines of the export from this record on, each checkpoint after the last record that it covers; and where to go on.
 pub fn page(transaction: &Transaction<'_>, from: u64) -> Result<(Vec<String>, Option<u64>), rusqlite::Error> {
-    let sql = "SELECT a.n, a.line, c.note, c.cosigned FROM audit a LEFT JOIN checkpoint c ON c.size = a.n + 1
+    let sql = "SELECT a.n, a.line, c.note FROM audit a LEFT JOIN checkpoint c ON c.size = a.n + 1
                WHERE a.n >= ?1 ORDER BY a.n";
     let mut statement = transaction.prepare_cached(sql)?;
     let mut rows = statement.query([from])?;
@@ -131,7 +131,7 @@ pub fn page(transaction: &Transaction<'_>, from: u64) -> Result<(Vec<String>, Op
         octets += line.len();
         lines.push(line);
         if let Some(note) = row.get::<_, Option<String>>(2)? {
-            let line = export::checkpoint_line(&(note + &row.get::<_, String>(3)?));
+            let line = export::checkpoint_line(&note);
             octets += line.len();
             lines.push(line);
         }
