@@ -25,9 +25,7 @@ pub enum Error {
     TreeFull,
     #[error("the proof does not lead to the root")]
     ProofRefused,
-    #[error(
-        "a key name or an origin must be non-empty, without spaces, control characters and '+'; it is also one line"
-    )]
+    #[error("a key name must be non-empty, without spaces, control characters and '+'")]
     Name,
     #[error("not a verifier key of ECDSA P-256 (NAME+HEX8+BASE64, type 0x02): {0}")]
     Key(&'static str),

@@ -103,7 +103,7 @@ impl fmt::Display for SignatureLine {
     }
 }
 
-/// A checkpoint note taken apart: nothing in it is verified.
+/// A checkpoint note taken apart: nothing in it is verified. A note has one spelling: what was parsed prints as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     pub checkpoint: Checkpoint,

@@ -76,9 +76,5 @@ fn parse_checkpoint(line: &[u8]) -> Result<Note, Error> {
     if checkpoint_line(&raw.checkpoint).as_bytes() != line {
         return Err(Error::Note("its line is spelled in another way"));
     }
-    let note = Note::parse(&raw.checkpoint)?;
-    if note.to_string() != raw.checkpoint {
-        return Err(Error::Note("it is spelled in another way"));
-    }
-    Ok(note)
+    Note::parse(&raw.checkpoint)
 }

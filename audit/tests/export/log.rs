@@ -1,7 +1,10 @@
 //! A log that is made for the tests: what the ledger and the token do otherwise.
 
-use audit::{Checkpoint, Error, Hash, VerifyingKey, export, record, tree};
-use p256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner};
+use audit::{Checkpoint, Error, Hash, SignatureLine, VerifyingKey, export, record, tree};
+use p256::ecdsa::{
+    Signature, SigningKey,
+    signature::{Signer as _, hazmat::PrehashSigner as _},
+};
 use serde::Serialize;
 
 const NAME: &str = "agent.example/audit";
@@ -23,6 +26,13 @@ pub fn key() -> VerifyingKey {
 /// Of the same name.
 pub fn other_key() -> VerifyingKey {
     public(&SigningKey::from_slice(&[8; 32]).unwrap())
+}
+
+/// A note with any text, which `Checkpoint::sign` would not make.
+pub fn odd_note(body: &str) -> String {
+    let signature: Signature = signing().sign(body.as_bytes());
+    let signature = signature.to_der().as_bytes().to_vec();
+    format!("{body}\n{}\n", SignatureLine { name: NAME.to_owned(), key_id: key().key_id(), signature })
 }
 
 pub fn note(size: u64, root: Hash) -> String {

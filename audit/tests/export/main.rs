@@ -5,8 +5,9 @@ mod flips;
 mod log;
 mod rewrites;
 
+use audit::Error;
 use audit::export::{Fault, Place, Why, verify};
-use log::{Log, key, note, other_key};
+use log::{Log, key, note, odd_note, other_key};
 
 #[test]
 fn a_whole_export_verifies_and_reports() {
@@ -141,6 +142,20 @@ fn a_checkpoint_with_more_in_it_than_is_signed_and_known_is_a_fault() {
         let fault = verify(&log.bytes()[..], &key()).unwrap_err();
         assert!(matches!(fault.why, Why::Malformed(_)), "{fault}");
     }
+}
+
+#[test]
+fn a_signed_checkpoint_of_another_origin_or_with_more_lines_is_a_fault() {
+    let whole = Log::new(3);
+    let text = note(3, whole.root(3)).split_once("\n\n").unwrap().0.to_owned() + "\n";
+    let with = |body: &str| {
+        let mut log = whole.clone();
+        *log.lines.last_mut().unwrap() = audit::export::checkpoint_line(&odd_note(body));
+        verify(&log.bytes()[..], &key()).map_err(|fault| fault.why)
+    };
+    assert!(with(&text).is_ok());
+    assert!(matches!(with(&text.replacen("agent", "other", 1)), Err(Why::Signature(Error::Origin(_)))));
+    assert!(matches!(with(&format!("{text}more\n")), Err(Why::Malformed(_))));
 }
 
 #[test]

@@ -40,6 +40,17 @@ fn a_chain_that_was_made_anew_in_part_is_stopped_where_it_meets_the_old_one() {
     }
 }
 
+/// A whole chain of another log, grafted on after a record that a checkpoint vouches for: that record is not the bad one.
+#[test]
+fn a_record_that_a_checkpoint_vouches_for_is_never_named() {
+    let honest = Log::new(60);
+    let other = Log::with(60, |n| if n == 15 { "another".to_owned() } else { format!("payload of {n}") });
+    let at = honest.line_of_record(16);
+    let grafted = Log { lines: [&honest.lines[..at], &other.lines[at..]].concat() };
+    let fault = verify(&grafted.bytes()[..], &key()).unwrap_err();
+    assert!(matches!((fault.place, fault.why, fault.covered), (Place::Record(16), Why::Prev, 16)));
+}
+
 #[test]
 fn an_unsigned_record_at_the_end_is_a_fault() {
     let mut log = Log::new(16);
@@ -57,6 +68,13 @@ fn an_export_begins_with_record_0() {
     assert!(matches!((fault.place, fault.why), (Place::Record(0), Why::Number { found: 1 })));
     // With the number put right, it names a record before it, and there is none.
     log.lines[0] = log.lines[0].replacen("{\"n\":1,", "{\"n\":0,", 1);
+    let fault = verify(&log.bytes()[..], &key()).unwrap_err();
+    assert!(matches!((fault.place, fault.why), (Place::Record(0), Why::Prev)));
+    // And with a second record that fits it.
+    let prev = hex::encode(audit::tree::leaf_hash(log.lines[0].as_bytes()));
+    let start = log.lines[1].find("\"prev\":\"").unwrap() + 8;
+    log.lines[1].replace_range(start..start + 64, &prev);
+    log.lines[1] = log.lines[1].replacen("{\"n\":2,", "{\"n\":1,", 1);
     let fault = verify(&log.bytes()[..], &key()).unwrap_err();
     assert!(matches!((fault.place, fault.why), (Place::Record(0), Why::Prev)));
 }
