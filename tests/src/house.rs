@@ -27,11 +27,29 @@ pub struct Settings {
     pub simulator: Options,
     /// Where the binaries are, if not beside this one.
     pub bin: Option<PathBuf>,
+    /// More of the configuration, whole sections.
+    pub more: String,
+    /// More of `[hsm]`, whole lines.
+    pub hsm: String,
+    /// A module in the place of the token's own.
+    pub module: Option<PathBuf>,
+    /// What the agent has in its environment besides.
+    pub environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { policy: None, recovery: Vec::new(), log_level: "debug", simulator: Options::default(), bin: None }
+        Self {
+            policy: None,
+            recovery: Vec::new(),
+            log_level: "debug",
+            simulator: Options::default(),
+            bin: None,
+            more: String::new(),
+            hsm: String::new(),
+            module: None,
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -100,16 +118,18 @@ impl House {
         };
         let text = format!(
             "[backend]\nurl = {url}\nresource = {resource}\n\n[api]\nlisten = \"127.0.0.1:0\"\n\n\
-             [hsm]\nmodule = {module}\ntoken = {label}\npin_file = {pin}\n\n\
+             [hsm]\nmodule = {module}\ntoken = {label}\npin_file = {pin}\n{hsm}\n\
              [sealing]\nrecovery_recipients = [{recovery}]\n\n{policy}\n\
-             [state]\ndir = \"state\"\n\n[log]\nlevel = \"{level}\"\n",
+             [state]\ndir = \"state\"\n\n[log]\nlevel = \"{level}\"\n{more}",
             url = toml_text(&self.simulator.url()),
             resource = toml_text(&self.settings.simulator.resource),
-            module = path(&self.token.module),
+            module = path(self.settings.module.as_ref().unwrap_or(&self.token.module)),
+            hsm = self.settings.hsm,
             label = toml_text(&self.token.label),
             pin = path(&self.token.pin_file),
             recovery = recovery.join(", "),
             level = self.settings.log_level,
+            more = self.settings.more,
         );
         std::fs::write(self.config(), text).expect("the configuration is written");
     }
@@ -129,6 +149,7 @@ impl House {
         };
         let mut command = Command::new(program);
         command.args(arguments).arg("--config").arg(self.config()).env("SOFTHSM2_CONF", &self.token.conf);
+        command.envs(self.settings.environment.iter().cloned());
         command.stdin(Stdio::null());
         command
     }

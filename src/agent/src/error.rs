@@ -37,6 +37,16 @@ pub enum Error {
     Jail(#[from] jail::Error),
     #[error("rooms were killed before they had finished; what was in flight goes on at the next start")]
     Hurried,
+    #[error("the key: {0}")]
+    Key(String),
+    #[error("the export is not good: {0}")]
+    BadExport(String),
+    #[error(
+        "the token remembers a later state directory than this one, where it was restored from a backup. If that is what you \
+         did, `signing-agent recover --accept-rollback` takes it as it is: that is on record, and the agent starts frozen. \
+         What was decided since the backup is then only known to the backend"
+    )]
+    NotAccepted,
     #[error("{0}")]
     Shim(String),
 }
@@ -47,6 +57,7 @@ impl Error {
         match self {
             Error::Config(_) | Error::RoomConfig => ipc::EXIT_CONFIG,
             Error::NoVault { .. } => 3,
+            Error::NotAccepted => 2,
             _ => 1,
         }
     }

@@ -4,15 +4,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod ask;
+mod audit;
 mod backoff;
 mod error;
 mod handover;
 mod init;
 mod lanes;
+mod own_vault;
 mod room;
 mod run;
 mod shim;
 mod status;
+mod stop;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -54,6 +57,21 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The audit log: export it, or check an export.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Stop all signing at once, until `unfreeze`; it outlives a restart.
+    Freeze,
+    /// Allow signing again.
+    Unfreeze,
+    /// Go on with a state directory that is older than the token remembers, as after a restored backup.
+    ///
+    /// Example: signing-agent recover --accept-rollback
+    Recover {
+        /// Take it as it is: that is put on record, and the agent starts frozen.
+        #[arg(long)]
+        accept_rollback: bool,
+    },
     /// Tell the version.
     Version,
     /// Set LISTEN_PID and become a room: a step of `run`.
@@ -72,6 +90,10 @@ fn main() -> ExitCode {
         Command::Init { amend, try_pin_again } => init::init(&config, ipc::InitOptions { amend, try_pin_again }),
         Command::Run => run::run(&config),
         Command::Status { json } => status::status(&config, json),
+        Command::Audit(command) => audit::run(&config, command),
+        Command::Freeze => stop::freeze(&config, true),
+        Command::Unfreeze => stop::freeze(&config, false),
+        Command::Recover { accept_rollback } => stop::recover(&config, accept_rollback),
         Command::Version => words::print(concat!("signing-agent ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Shim { parent, room } => shim::shim(parent, &room),
     };

@@ -28,6 +28,12 @@ fn screen(status: &Status) -> String {
     if let Some(trouble) = &status.trouble {
         text += &format!("TROUBLE: {}\n\n", words::plain(trouble));
     }
+    for alarm in &status.alarms {
+        text += &format!("ALARM: {}\n", words::plain(alarm));
+    }
+    if !status.alarms.is_empty() {
+        text.push('\n');
+    }
     let mut rows: Vec<(&str, String)> = Vec::new();
     match &status.agent {
         Some(agent) => rows.extend([
@@ -42,12 +48,20 @@ fn screen(status: &Status) -> String {
     rows.push(("policy", status.policy.clone()));
     let counts: Vec<String> = status.actions.iter().map(|(state, count)| format!("{count} {state}")).collect();
     rows.push(("actions", if counts.is_empty() { "none so far".into() } else { counts.join(", ") }));
+    if let Some(audit) = &status.audit {
+        rows.push(("audit log", format!("{} records, {} of them under a checkpoint", audit.records, audit.covered)));
+        rows.push(("the token remembers", audit.memory.clone()));
+    }
     let doors = status.doors.iter().map(|(door, here)| format!("{door} {}", if *here { "connected" } else { "AWAY" }));
     rows.push(("doors", doors.collect::<Vec<_>>().join(", ")));
     rows.extend(status.recipients.iter().map(|recipient| ("sealed to", recipient.clone())));
     rows.push(("version", status.version.clone()));
     let rows: Vec<(String, String)> = rows.into_iter().map(|(name, value)| (name.into(), value)).collect();
     text += &words::table(&rows);
+    if let Some(audit) = &status.audit {
+        text +=
+            &format!("\nKey of the audit log\'s checkpoints (keep it elsewhere):\n  {}\n", words::plain(&audit.key));
+    }
     if !status.fingerprints.is_empty() {
         text += "\nFingerprints (SHA-256 of the public keys):\n";
         text += &words::table(&status.fingerprints);
@@ -80,6 +94,18 @@ struct View<'a> {
     policy: &'a str,
     actions: BTreeMap<&'a str, u64>,
     doors: BTreeMap<&'a str, bool>,
+    audit: Option<AuditView<'a>>,
+    alarms: &'a [String],
+}
+
+#[derive(Serialize)]
+struct AuditView<'a> {
+    records: u64,
+    /// How many of them a checkpoint covers.
+    covered: u64,
+    key: &'a str,
+    memory: &'a str,
+    frozen: bool,
 }
 
 #[derive(Serialize)]
@@ -122,6 +148,14 @@ fn json(status: &Status) -> Result<String, Error> {
         policy: &status.policy,
         actions: status.actions.iter().map(|(state, count)| (state.as_str(), *count)).collect(),
         doors: status.doors.iter().map(|(door, here)| (door.as_str(), *here)).collect(),
+        audit: status.audit.as_ref().map(|audit| AuditView {
+            records: audit.records,
+            covered: audit.covered,
+            key: &audit.key,
+            memory: &audit.memory,
+            frozen: audit.frozen,
+        }),
+        alarms: &status.alarms,
     };
     let cause = |e: serde_json::Error| Error::System { what: "write the status as JSON", cause: e.into() };
     serde_json::to_string_pretty(&view).map(|text| text + "\n").map_err(cause)

@@ -4,7 +4,7 @@
 mod house;
 
 use house::{House, lives};
-use ipc::{AgentStatus, Answer, Ask, FeedState, Framed, InitOptions, InitReport, Refusal, Status};
+use ipc::{AgentStatus, Answer, Ask, AuditStatus, FeedState, Framed, InitOptions, InitReport, Refusal, Status};
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -51,6 +51,8 @@ fn fresh() -> Status {
         policy: "none: everything is held".into(),
         actions: Vec::new(),
         doors: vec![("api".into(), true), ("courier".into(), false)],
+        audit: None,
+        alarms: Vec::new(),
     }
 }
 
@@ -89,13 +91,32 @@ fn status_puts_trouble_first_and_lets_nobody_steer_the_terminal() {
         agent: Some(AgentStatus { agent_id: "agent-1".into(), name: "desk".into(), registered_at: 1_767_225_599 }),
         feed: FeedState::Closed { why: "\x1b[2Jrefused\n".into(), retry_ms: 2500 },
         actions: vec![("approved".into(), 12), ("held".into(), 3)],
+        audit: Some(AuditStatus {
+            records: 70,
+            covered: 64,
+            key: "signing-agent/ab+cd+ef".into(),
+            memory: "start 3".into(),
+            frozen: true,
+        }),
+        alarms: vec!["5 s ago: w1: \x1b[31mlook".into()],
         ..fresh()
     };
     vault(&house.lane("admin.sock"), Answer::Status(Box::new(status)));
     let (code, out, _) = texts(&house.output(&["status"]));
     assert_eq!(code, Some(1), "a monitor hears of it");
     assert!(out.starts_with("TROUBLE: CKR_PIN_INCORRECT (C_Login): look after the PIN\n"), "{out}");
-    for words in ["agent-1", "desk", "2025-12-31 23:59:59 UTC", "refused", "next try in 2.5 s", "12 approved, 3 held"] {
+    for words in [
+        "agent-1",
+        "desk",
+        "2025-12-31 23:59:59 UTC",
+        "refused",
+        "next try in 2.5 s",
+        "12 approved, 3 held",
+        "70 records, 64 of them",
+        "start 3",
+        "ALARM: 5 s ago: w1",
+        "signing-agent/ab+cd+ef",
+    ] {
         assert!(out.contains(words), "{words} in {out}");
     }
     assert!(!out.contains('\x1b'), "{out:?}");
@@ -106,6 +127,8 @@ fn status_puts_trouble_first_and_lets_nobody_steer_the_terminal() {
     assert_eq!(json["feed"]["retry_ms"], 2500);
     assert_eq!(json["actions"]["approved"], 12);
     assert_eq!(json["doors"]["courier"], false);
+    assert_eq!((&json["audit"]["covered"], &json["audit"]["frozen"]), (&64.into(), &true.into()));
+    assert_eq!(json["alarms"].as_array().unwrap().len(), 1);
     assert_eq!(json["fingerprints"]["identity"], "ab12");
 }
 
@@ -269,4 +292,41 @@ fn init_does_not_start_a_second_vault_beside_a_run() {
     let (code, _, err) = texts(&house.output(&["init"]));
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("in use by another `signing-agent`"), "{err}");
+}
+
+#[test]
+fn freeze_unfreeze_and_recover_are_asked_of_the_vault_and_recover_only_when_it_was_meant() {
+    let house = House::new();
+    let asked = vault(&house.lane("admin.sock"), Answer::Noted);
+    let (code, out, _) = texts(&house.output(&["freeze"]));
+    assert!(code == Some(0) && out.starts_with("Frozen"), "{out}");
+    assert_eq!(texts(&house.output(&["unfreeze"])).0, Some(0));
+    assert_eq!(*asked.lock().unwrap(), [Ask::Freeze(true), Ask::Freeze(false)]);
+    let (code, _, err) = texts(&house.output(&["recover"]));
+    assert!(code == Some(2) && err.contains("--accept-rollback"), "{err}");
+    assert_eq!(asked.lock().unwrap().len(), 2, "nothing was asked");
+
+    let house = House::new();
+    let asked = vault(&house.lane("admin.sock"), Answer::Recovered("taken; \x1bfrozen".into()));
+    let (code, out, _) = texts(&house.output(&["recover", "--accept-rollback"]));
+    assert_eq!((code, out.as_str()), (Some(0), "taken;  frozen\n"));
+    assert_eq!(*asked.lock().unwrap(), [Ask::AcceptRollback]);
+}
+
+#[test]
+fn an_export_that_is_not_one_is_refused_and_so_is_a_missing_key() {
+    let house = House::new();
+    let file = house.dir.path().join("export");
+    fs::write(&file, "no export\n").unwrap();
+    let file = file.to_str().unwrap();
+    let (code, _, err) = texts(&house.output(&["audit", "verify", file]));
+    assert!(code == Some(1) && err.contains("--public-key"), "{err}");
+    let (code, _, err) = texts(&house.output(&["audit", "verify", file, "--public-key", "a+b+c"]));
+    assert!(code == Some(1) && err.contains("the key:"), "{err}");
+    // The key that docs/audit-log.md has as its example.
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/audit-log.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    let key = docs.lines().find(|line| line.contains("+ce97ec20+")).unwrap();
+    let (code, _, err) = texts(&house.output(&["audit", "verify", file, "--public-key", key]));
+    assert!(code == Some(1) && err.contains("the export is not good") && err.contains("record 0"), "{err}");
 }

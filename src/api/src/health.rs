@@ -4,6 +4,7 @@ use crate::reply::Fault;
 use crate::routes::House;
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use ipc::{Answer, Ask, FeedState};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -19,13 +20,23 @@ pub(crate) async fn config(State(house): State<Arc<House>>) -> Json<Value> {
 }
 
 pub(crate) async fn status(State(house): State<Arc<House>>) -> Result<Json<Value>, Fault> {
+    Ok(told(&house).await?.1)
+}
+
+/// The same, with 503 where something stands in the way of an approval: for those who only look at the status.
+pub(crate) async fn ready(State(house): State<Arc<House>>) -> Result<(StatusCode, Json<Value>), Fault> {
+    let (ready, told) = told(&house).await?;
+    Ok((if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, told))
+}
+
+async fn told(house: &House) -> Result<(bool, Json<Value>), Fault> {
     let Answer::Health(health) = house.ask(Ask::Health).await? else { return Err(Fault::misfit("Health")) };
     let feed = match health.feed {
         FeedState::Open => "OPEN",
         FeedState::Connecting => "CONNECTING",
         FeedState::Idle | FeedState::Closed { .. } => "CLOSED",
     };
-    Ok(Json(json!({
+    let told = Json(json!({
         "WebSocket": {
             "ReadyState": feed,
             "RemoteFeedUrl": health.remote_feed_url,
@@ -37,5 +48,6 @@ pub(crate) async fn status(State(house): State<Arc<House>>) -> Result<Json<Value
         "Registered": health.registered,
         "FeedAgeSeconds": health.feed_age,
         "NextExpiry": health.next_expiry,
-    })))
+    }));
+    Ok((health.ready, told))
 }

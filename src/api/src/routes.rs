@@ -57,6 +57,7 @@ pub(crate) fn router(house: Arc<House>) -> Router {
         .route("/api/v1/healthcheck/version", get(health::version))
         .route("/api/v1/healthcheck/config", get(health::config))
         .route("/api/v1/healthcheck/status", get(health::status))
+        .route("/api/v1/healthcheck/ready", get(health::ready))
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "no such path") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")

@@ -20,7 +20,7 @@ static WRITING: Mutex<()> = Mutex::new(());
 pub const IDLE: &str = "exec sleep 1000";
 
 pub struct House {
-    dir: TempDir,
+    pub dir: TempDir,
 }
 
 impl House {

@@ -226,12 +226,20 @@ pub fn registered(ask: &Ask) -> Option<Answer> {
         Ask::Register(_) => Answer::Registered { agent_id: "5zPW".into() },
         Ask::Client => Answer::Client { agent_id: Some("5zPW".into()) },
         Ask::Decide { verb, .. } => Answer::Decided { verb: *verb },
-        Ask::Health => Answer::Health(ipc::Health {
-            ready: true,
-            registered: true,
-            feed: ipc::FeedState::Open,
-            remote_feed_url: "wss://backend.example/feed".into(),
-        }),
+        Ask::Health => Answer::Health(health()),
         _ => return None,
     })
+}
+
+/// Of an agent that is well.
+pub fn health() -> ipc::Health {
+    ipc::Health {
+        ready: true,
+        reasons: Vec::new(),
+        registered: true,
+        feed: ipc::FeedState::Open,
+        remote_feed_url: "wss://backend.example/feed".into(),
+        feed_age: Some(3),
+        next_expiry: None,
+    }
 }

@@ -1,6 +1,6 @@
 //! The table of protocol.md §7, and what becomes of each refusal.
 
-use crate::support::{Api, WELL, registered};
+use crate::support::{self, Api, WELL, registered};
 use ipc::{ActionEnd, Answer, Ask, FeedState, Health, KeyFault, Refusal, Verb};
 use serde_json::json;
 
@@ -56,7 +56,12 @@ fn health_is_told_with_the_go_agents_fields() {
     let socket = json!({
         "ReadyState": "OPEN", "RemoteFeedUrl": "wss://backend.example/feed", "LocalFeedUrl": feed, "ConnectedClients": 0,
     });
-    assert_eq!(reply.json(), json!({ "WebSocket": socket, "Ready": true, "Registered": true }));
+    let whole = json!({
+        "WebSocket": socket, "Ready": true, "Reasons": [], "Registered": true, "FeedAgeSeconds": 3, "NextExpiry": null,
+    });
+    assert_eq!(reply.json(), whole);
+    let reply = api.ask("GET", "/api/v1/healthcheck/ready", "");
+    assert_eq!((reply.status, reply.json()), (200, whole));
     let version = api.ask("GET", "/api/v1/healthcheck/version", "").json();
     assert_eq!(version["BuildVersion"], env!("CARGO_PKG_VERSION"));
     assert!(version["BuildType"].is_string() && version["BuildDate"].is_string());
@@ -64,10 +69,12 @@ fn health_is_told_with_the_go_agents_fields() {
 
     let closed = FeedState::Closed { why: "refused".into(), retry_ms: 500 };
     for (feed, word) in [(FeedState::Idle, "CLOSED"), (FeedState::Connecting, "CONNECTING"), (closed, "CLOSED")] {
-        let health = Health { registered: false, feed, ..support::health() };
+        let health = Health { ready: false, reasons: vec!["the token: gone".into()], feed, ..support::health() };
         let api = Api::new(move |_| Some(Answer::Health(health.clone())));
         let told = api.ask("GET", "/api/v1/healthcheck/status", "").json();
         assert_eq!((&told["WebSocket"]["ReadyState"], &told["Ready"]), (&json!(word), &json!(false)));
+        let reply = api.ask("GET", "/api/v1/healthcheck/ready", "");
+        assert_eq!((reply.status, &reply.json()["Reasons"]), (503, &json!(["the token: gone"])));
     }
 }
 

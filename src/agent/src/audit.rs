@@ -1,0 +1,164 @@
+//! `signing-agent audit export` and `audit verify` (docs/audit-log.md).
+
+use crate::ask::{self, Places};
+use crate::error::Error;
+use crate::words;
+use ::audit::{VerifyingKey, export};
+use clap::Subcommand;
+use ipc::{Answer, Ask, AuditPage};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Write the whole audit log as JSON lines; it ends with a fresh checkpoint.
+    ///
+    /// Example: signing-agent audit export --output audit-2026-01-31.jsonl
+    Export {
+        /// A new file; standard output if absent.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Check an export, without a vault if the key is given. Exit code 0 only if every octet of it is good.
+    ///
+    /// Example: signing-agent audit verify audit-2026-01-31.jsonl --public-key @audit-key.txt
+    Verify {
+        /// The export; - is standard input.
+        file: PathBuf,
+        /// The checkpoints' key as `status` shows it (NAME+ID+BASE64), or @FILE with it; the running vault's if absent.
+        #[arg(long, value_name = "KEY")]
+        public_key: Option<String>,
+    },
+}
+
+pub fn run(config_path: &Path, command: Command) -> Result<(), Error> {
+    match command {
+        Command::Export { output } => export(config_path, output.as_deref()),
+        Command::Verify { file, public_key } => verify(config_path, &file, public_key.as_deref()),
+    }
+}
+
+fn export(config_path: &Path, output: Option<&Path>) -> Result<(), Error> {
+    let places = Places::find(config_path)?;
+    let ask = |question: Ask| places.ask(&question, PATIENCE)?.ok_or_else(|| places.nobody());
+    let Answer::AuditCheckpoint { size } = ask(Ask::AuditCheckpoint)? else { return Err(ask::beside_the_point()) };
+    let mut next = Some(0);
+    let mut page = || match next.take() {
+        None => Ok(None),
+        Some(record) => match ask(Ask::AuditFrom { record })? {
+            Answer::AuditPage(page) => {
+                next = page.next;
+                Ok(Some(page))
+            }
+            _ => Err(ask::beside_the_point()),
+        },
+    };
+    let key = match output {
+        None => match write(&mut io::stdout().lock(), &mut page) {
+            // Who reads it has seen enough.
+            Err(Error::System { cause, .. }) if cause.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            done => done?,
+        },
+        Some(path) => {
+            let file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(Error::at(path))?;
+            let mut out = BufWriter::new(file);
+            let key = write(&mut out, &mut page)?;
+            out.into_inner().map_err(|e| e.into_error()).and_then(|file| file.sync_all()).map_err(Error::at(path))?;
+            key
+        }
+    };
+    let _ = writeln!(
+        io::stderr(),
+        "signing-agent: {size} records and more; verify them with this key, and keep it where this machine does not reach:\n{}",
+        words::plain(&key)
+    );
+    Ok(())
+}
+
+/// Writes up to the last checkpoint: what was recorded after it is the next export's. The checkpoints' key.
+fn write(out: &mut dyn Write, page: &mut dyn FnMut() -> Result<Option<AuditPage>, Error>) -> Result<String, Error> {
+    let mut held_back = Vec::new();
+    let mut own = String::new();
+    while let Some(AuditPage { lines, key, .. }) = page()? {
+        own = key;
+        for line in lines {
+            let is_checkpoint = line.starts_with(r#"{"checkpoint":"#);
+            held_back.extend_from_slice(line.as_bytes());
+            held_back.push(b'\n');
+            if is_checkpoint {
+                out.write_all(&held_back).map_err(Error::system("write the export"))?;
+                held_back.clear();
+            }
+        }
+    }
+    out.flush().map_err(Error::system("write the export"))?;
+    Ok(own)
+}
+
+fn verify(config_path: &Path, file: &Path, key: Option<&str>) -> Result<(), Error> {
+    let text = match key {
+        Some(key) => match key.strip_prefix('@') {
+            Some(path) => std::fs::read_to_string(path).map_err(Error::at(path))?,
+            None => key.to_owned(),
+        },
+        None => key_of_the_vault(config_path)?,
+    };
+    let key: VerifyingKey = text.trim().parse().map_err(|e: ::audit::Error| Error::Key(e.to_string()))?;
+    let reader: Box<dyn BufRead> = match file.to_str() {
+        Some("-") => Box::new(io::stdin().lock()),
+        _ => Box::new(BufReader::new(File::open(file).map_err(Error::at(file))?)),
+    };
+    match export::verify(reader, &key) {
+        Ok(report) => words::print(&good(&report, key.name())),
+        Err(fault) => Err(Error::BadExport(words::plain(&format!("{fault}. {}", fault.known())))),
+    }
+}
+
+fn key_of_the_vault(config_path: &Path) -> Result<String, Error> {
+    let unknown = || Error::Key("no vault runs here to ask for it: give --public-key, from where you keep it".into());
+    // A configuration that cannot be read is no matter here.
+    let Ok(places) = Places::find(config_path) else { return Err(unknown()) };
+    match places.ask(&Ask::Status, PATIENCE)? {
+        Some(Answer::Status(status)) => status.audit.map(|audit| audit.key).ok_or_else(unknown),
+        Some(_) => Err(ask::beside_the_point()),
+        None => Err(unknown()),
+    }
+}
+
+fn good(report: &export::Report, name: &str) -> String {
+    let time = |time: &Option<String>| time.clone().unwrap_or_else(|| "-".into());
+    format!(
+        "Good: {} records of {}, from {} to {}, under {} checkpoints.\n\
+         Nothing is known after record {}: compare with the newest checkpoint from the journal or a witness.\n",
+        report.records,
+        words::plain(name),
+        time(&report.first_time),
+        time(&report.last_time),
+        report.checkpoints,
+        report.covered.saturating_sub(1),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(lines: &[&str]) -> AuditPage {
+        AuditPage { lines: lines.iter().map(ToString::to_string).collect(), next: None, key: "key".into() }
+    }
+
+    #[test]
+    fn an_export_ends_with_a_checkpoint_whatever_was_recorded_meanwhile() {
+        let checkpoint = r#"{"checkpoint":"…"}"#;
+        let mut pages = vec![page(&[checkpoint, "three", "four"]), page(&["one", "two"])];
+        let mut out = Vec::new();
+        let key = write(&mut out, &mut || Ok(pages.pop())).unwrap();
+        assert_eq!(key, "key");
+        assert_eq!(String::from_utf8(out).unwrap(), format!("one\ntwo\n{checkpoint}\n"));
+    }
+}
