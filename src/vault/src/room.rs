@@ -186,10 +186,7 @@ impl Room {
                 if open {
                     self.feed_heard();
                     // The backend is there again: what waits for its next try has waited long enough.
-                    let hurried = match self.vault() {
-                        Ok(vault) if self.doors().may_hurry() => vault.retries.hurry(),
-                        _ => 0,
-                    };
+                    let hurried = self.vault().map_or(0, |vault| self.doors().hurried(|| vault.retries.hurry()));
                     if hurried > 0 {
                         tracing::info!(hurried, "the feed is open: what was unsettled goes on");
                     }

@@ -104,3 +104,36 @@ fn a_partner_apps_word_is_recorded_even_if_the_backend_fails_just_then() {
     assert_eq!(house.action(&ids[1])["deletes"], 1);
     house.assert_no_panic();
 }
+
+#[test]
+fn a_pass_that_is_not_believed_twice_raises_one_alarm_and_is_tried_on() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    for endpoint in ["get", "put"] {
+        let so_far = house.stats()["approved"].as_u64().unwrap();
+        let alarms = || house.log().matches("ALARM: the backend refuses this agent's passes (401)").count();
+        house.control("POST", "/faults", Some(json!({"endpoint": endpoint, "fault": {"status": 401}})));
+        house.order(json!({"count": 3}));
+        house.logged(&["ALARM", "401", "clock"]);
+        assert_eq!(alarms(), 1, "not one for each action");
+        let status = house.output(&["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        assert!(status["alarms"][0].as_str().unwrap().contains("401"), "{status}");
+        house.control("DELETE", "/faults", None);
+        house.wait(&format!("approved={}", so_far + 3));
+    }
+    assert_eq!(house.stats()["refusals"], json!([]));
+}
+
+#[test]
+fn what_waits_for_its_next_try_goes_on_when_the_feed_is_open_again() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    house.control("POST", "/faults", Some(json!({"endpoint": "put", "fault": {"status": 500}})));
+    house.order(json!({"count": 20}));
+    // By the fourth try the next one is up to eight seconds away.
+    house.wait("faultsFired=80");
+    house.control("DELETE", "/faults", None);
+    house.control("POST", "/feed/drop", Some(json!({})));
+    house.logged(&["the feed is open: what was unsettled goes on"]);
+    house.wait("approved=20");
+    assert_eq!(house.stats()["refusals"], json!([]));
+}
