@@ -208,3 +208,7 @@ impl From<Fault> for rusqlite::Error {
         fault.0
     }
 }
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;
