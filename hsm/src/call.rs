@@ -55,6 +55,10 @@ impl Call {
     /// also say it with general ones, and networked ones with codes of their own.
     pub(crate) fn is_loss(&self) -> bool {
         use RvError as E;
+        // A token that is full is not gone.
+        if matches!((self.function, self.code), (Function::CreateObject, E::DeviceMemory)) {
+            return false;
+        }
         self.is_stale_handle()
             || matches!(
                 self.code,

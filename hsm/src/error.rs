@@ -130,6 +130,13 @@ impl Error {
         }
     }
 
+    /// The PIN was refused, or may have been: no login is tried before the operator has said so.
+    #[must_use]
+    pub fn is_of_the_pin(&self) -> bool {
+        use Error::{PinIncorrect, PinLocked, PinRefusedBefore, PinUnusable};
+        matches!(self, PinIncorrect { .. } | PinLocked { .. } | PinUnusable { .. } | PinRefusedBefore { .. })
+    }
+
     /// Logging in again may help.
     pub(crate) fn is_loss(&self) -> bool {
         matches!(self, Self::Pkcs11 { call } if call.is_loss())

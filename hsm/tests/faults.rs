@@ -257,6 +257,15 @@ fn until(what: &str, seen: impl Fn() -> bool) {
     }
 }
 
+/// Lets go what hangs, also where the test fails: its threads are waited for.
+struct LetGo<'a>(&'a Control);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
+
 #[test]
 fn a_call_that_hangs_is_seen_and_those_who_wait_for_it_are_not() {
     with_token("a_call_that_hangs_is_seen_and_those_who_wait_for_it_are_not", |place| {
@@ -271,6 +280,7 @@ fn a_call_that_hangs_is_seen_and_those_who_wait_for_it_are_not() {
         control.set("C_SignInit hang times=1");
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
+            let _let_go = LetGo(&control);
             scope.spawn(|| {
                 token.check().unwrap();
                 over.store(true, Ordering::SeqCst);
@@ -287,6 +297,7 @@ fn a_call_that_hangs_is_seen_and_those_who_wait_for_it_are_not() {
         // Logging in again is seen too, with the life lock held; a worker who waits for it adds nothing.
         control.set("C_SignInit return 0xB3 times=1\nC_Initialize hang times=1");
         thread::scope(|scope| {
+            let _let_go = LetGo(&control);
             scope.spawn(|| token.check().unwrap());
             until("the login hangs", || past(100));
             let waiting = scope.spawn(|| token.check().unwrap());
@@ -302,6 +313,7 @@ fn a_call_that_hangs_is_seen_and_those_who_wait_for_it_are_not() {
         let one = hsm::Config { watch: watch.clone(), workers: 1, ..place.shim_config() };
         control.set("C_Login hang times=1");
         thread::scope(|scope| {
+            let _let_go = LetGo(&control);
             let opening = scope.spawn(|| Token::open(one.clone()).unwrap().check().unwrap());
             until("the opening hangs", || past(200));
             assert!(!opening.is_finished());
@@ -313,6 +325,7 @@ fn a_call_that_hangs_is_seen_and_those_who_wait_for_it_are_not() {
         let token = Token::open(one).unwrap();
         control.set("C_SignInit hang times=1");
         thread::scope(|scope| {
+            let _let_go = LetGo(&control);
             let hanging = scope.spawn(|| token.check().unwrap());
             until("the call hangs", || past(10));
             let waiting = scope.spawn(|| token.check().unwrap());

@@ -141,7 +141,9 @@ fn what_cannot_be_understood_is_told_and_goes_when_the_operator_says_so() {
         for (values, next) in cases {
             place.as_another_client(|session| {
                 objects(session).into_iter().for_each(|o| session.destroy_object(o).unwrap());
-                values.iter().for_each(|value| drop(session.create_object(&object(value)).unwrap()));
+                for value in &values {
+                    session.create_object(&object(value)).unwrap();
+                }
             });
             let token = place.open();
             for error in [token.read_memory().unwrap_err(), token.write_memory(None, b"new").unwrap_err()] {
@@ -181,13 +183,15 @@ fn a_fault_during_a_write_is_recovered_and_its_half_is_no_stranger() {
                 assert_eq!(token.read_memory().unwrap().as_ref(), Some(&last), "{content}");
             }
         }
-        // Not once: it fails, and is written when the token is back.
+        // A full token.
+        let logins = control.logins();
         control.set("C_CreateObject return 0x31");
         let error = token.write_memory(Some(&last), b"full").unwrap_err();
         assert!(
             error.to_string().contains("C_CreateObject: CKR_DEVICE_MEMORY (0x31): the token has no room"),
             "{error}"
         );
+        assert_eq!(control.logins(), logins, "a full token is no lost one");
         control.clear();
         assert_eq!(token.read_memory().unwrap().as_ref(), Some(&last));
         // Made, but the answer was lost with the token.

@@ -75,7 +75,7 @@ impl Room {
             return None;
         }
         let retired = code == Some(ipc::EXIT_RETIRED.into());
-        let wait = backoff.after(born.elapsed(), retired);
+        let wait = config::seams::pace(backoff.after(born.elapsed(), retired));
         match end {
             Ok(_) if retired => tracing::info!("{name} retired; started anew in {} ms", wait.as_millis()),
             Ok(end) => tracing::warn!("{name} {}; started anew in {} ms", told(end), wait.as_millis()),

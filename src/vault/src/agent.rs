@@ -36,6 +36,13 @@ impl Error {
     }
 }
 
+impl Error {
+    /// It may be well by itself later. A refused PIN stays refused until the operator speaks.
+    pub fn may_pass(&self) -> bool {
+        !self.is_for_good() && !matches!(self, Error::Token(e) if e.is_of_the_pin())
+    }
+}
+
 /// What the agent signs and proves itself with.
 pub struct Secrets {
     key: Locked<SecretKey>,

@@ -35,7 +35,7 @@ pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
     }
     files::private_dir(&state.dir).map_err(|e| Trouble::lasting(at(&state.dir, &e)))?;
     let alone = files::lock(&state.dir).map_err(|e| Trouble::passing(at(&state.dir, &e)))?;
-    let of_the_token = |e: hsm::Error| if may_pass(&e) { Trouble::passing(e) } else { Trouble::lasting(e) };
+    let of_the_token = |e: hsm::Error| if e.is_of_the_pin() { Trouble::lasting(e) } else { Trouble::passing(e) };
     let token = open_token(room).map_err(of_the_token)?;
     let keys = token.public_keys().map_err(of_the_token)?;
     let deed = Deed::read(&state.deed(), &keys).map_err(Trouble::lasting)?;
@@ -186,12 +186,6 @@ fn open_token(room: &Room) -> Result<Token, hsm::Error> {
         workers: crate::pool::Pool::size(),
         watch: room.token_watch.clone(),
     })
-}
-
-/// A refused PIN stays refused until the operator speaks; what else keeps a token away may pass.
-fn may_pass(e: &hsm::Error) -> bool {
-    use hsm::Error::{PinIncorrect, PinLocked, PinRefusedBefore, PinUnusable};
-    !matches!(e, PinIncorrect { .. } | PinLocked { .. } | PinUnusable { .. } | PinRefusedBefore { .. })
 }
 
 fn at(path: &std::path::Path, e: &std::io::Error) -> String {

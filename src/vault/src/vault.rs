@@ -41,13 +41,14 @@ impl Vault {
     /// operator who takes the ledger as it is, whatever the token remembers.
     pub fn new(room: &Room, opened: Opened, accepted: Option<String>) -> Result<Self, Trouble> {
         let Opened { token, keys, deed, ledger, alone } = opened;
+        let agent = registered(&room.config, &token, &deed, &ledger)?;
+        // Last, for it puts this start on record: a token that fails above is tried again.
         let notary = Notary::begin(room, &token, &keys, &ledger, accepted)?;
-        let row = ledger.call(RegistrationRow::read).map_err(Trouble::lasting)?;
         let frozen = ledger.call(|t| Condition::Frozen.read(t)).map_err(Trouble::lasting)? != 0;
-        let vault = Self {
+        Ok(Self {
             token,
             keys,
-            recipients: deed.recipients.clone(),
+            recipients: deed.recipients,
             ledger,
             waiting: Waiting::default(),
             retries: Retries::default(),
@@ -55,27 +56,9 @@ impl Vault {
             registering: AtomicBool::new(false),
             frozen: AtomicBool::new(frozen),
             alarms: Alarms::default(),
-            agent: RwLock::default(),
+            agent: RwLock::new(agent.map(Arc::new)),
             _alone: alone,
-        };
-        let config = &room.config;
-        match row {
-            Some(row) if row.phase == Phase::Registered => {
-                vault.set_agent(unseal(config, &vault, &deed, row)?);
-            }
-            Some(_) => tracing::warn!("a registration was interrupted: register again to go on with it"),
-            None if deed.agent.is_some() => {
-                let words = "the deed names an agent that the ledger does not know: restore both from one backup";
-                return Err(Trouble::lasting(words));
-            }
-            None if config.state.bls_sealed().exists() => {
-                let words = "there are sealed keys (bls.age) that the ledger knows no registration of: restore the ledger \
-                             and the deed that belong to them, or move them away";
-                return Err(Trouble::lasting(words));
-            }
-            None => {}
-        }
-        Ok(vault)
+        })
     }
 
     /// Whether anything may be signed or sent with a signature now; why not.
@@ -119,10 +102,34 @@ impl Vault {
     }
 }
 
-fn unseal(config: &Config, vault: &Vault, deed: &Deed, row: RegistrationRow) -> Result<Agent, Trouble> {
+/// The registered agent, where deed, ledger and sealed keys agree that there is one.
+fn registered(config: &Config, token: &Token, deed: &Deed, ledger: &Ledger) -> Result<Option<Agent>, Trouble> {
+    match ledger.call(RegistrationRow::read).map_err(Trouble::lasting)? {
+        Some(row) if row.phase == Phase::Registered => unseal(config, token, deed, row).map(Some),
+        Some(_) => {
+            tracing::warn!("a registration was interrupted: register again to go on with it");
+            Ok(None)
+        }
+        None if deed.agent.is_some() => {
+            let words = "the deed names an agent that the ledger does not know: restore both from one backup";
+            Err(Trouble::lasting(words))
+        }
+        None if config.state.bls_sealed().exists() => {
+            let words = "there are sealed keys (bls.age) that the ledger knows no registration of: restore the ledger \
+                         and the deed that belong to them, or move them away";
+            Err(Trouble::lasting(words))
+        }
+        None => Ok(None),
+    }
+}
+
+fn unseal(config: &Config, token: &Token, deed: &Deed, row: RegistrationRow) -> Result<Agent, Trouble> {
     let pin = config.backend.read_pin().map_err(Trouble::lasting)?;
-    let secrets = Secrets::open(&vault.token, &config.state.bls_sealed(), &config.state.mpin_sealed());
-    let secrets = secrets.map_err(|e| Trouble::lasting(format!("the agent's keys cannot be unsealed: {e}")))?;
+    let secrets = Secrets::open(token, &config.state.bls_sealed(), &config.state.mpin_sealed());
+    let secrets = secrets.map_err(|e| {
+        let words = format!("the agent's keys cannot be unsealed: {e}");
+        if e.may_pass() { Trouble::passing(words) } else { Trouble::lasting(words) }
+    })?;
     let named = deed
         .agent
         .as_ref()

@@ -1,5 +1,5 @@
 //! The audit log: what it says, who can check it, and that it cannot be changed unnoticed.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod rollback;
 mod witness;
