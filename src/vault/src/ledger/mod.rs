@@ -174,30 +174,43 @@ fn serve(mut connection: Connection, messages: &Receiver<Message>, complaint: &M
         *busy.lock() = Some(Instant::now());
         let (afters, committed) = commit(&mut connection, batch);
         *busy.lock() = None;
-        *complaint.lock().unwrap_or_else(PoisonError::into_inner) = committed.as_ref().err().map(ToString::to_string);
+        match &committed {
+            Err(e) => *complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(e.to_string()),
+            Ok(Wrote(true)) => *complaint.lock().unwrap_or_else(PoisonError::into_inner) = None,
+            // That it could be read says nothing of a full disk.
+            Ok(Wrote(false)) => {}
+        }
         for after in afters {
-            after(committed.clone());
+            after(committed.clone().map(drop));
         }
         if let Some(tell) = closing {
+            // The last connection's end moves the write-ahead log into the file.
+            drop(connection);
             let _ = tell.send(());
             return;
         }
     }
 }
 
+/// Whether a transaction had anything to write.
+#[derive(Clone, Copy)]
+struct Wrote(bool);
+
 /// Applies the batch in one transaction; who is to hear of it, and whether it was kept.
-fn commit(connection: &mut Connection, batch: Vec<Work>) -> (Vec<After>, Result<(), Error>) {
+fn commit(connection: &mut Connection, batch: Vec<Work>) -> (Vec<After>, Result<Wrote, Error>) {
     if batch.is_empty() {
-        return (Vec::new(), Ok(()));
+        return (Vec::new(), Ok(Wrote(false)));
     }
     let (afters, committed): (Vec<After>, _) =
         match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
             Ok(transaction) => {
+                let before = changes(&transaction);
                 let afters = batch.into_iter().map(|work| work(Ok(&transaction))).collect();
+                let wrote = Wrote(changes(&transaction) != before);
                 crash_point("ledger.before-commit");
                 let done = transaction.commit().map_err(Error::from);
                 crash_point("ledger.after-commit");
-                (afters, done)
+                (afters, done.map(|()| wrote))
             }
             Err(e) => {
                 let e = Error::from(e);
@@ -208,6 +221,12 @@ fn commit(connection: &mut Connection, batch: Vec<Work>) -> (Vec<After>, Result<
         tracing::error!("nothing of {} writes was kept: {e}", afters.len());
     }
     (afters, committed)
+}
+
+/// The rows that this connection has changed so far.
+fn changes(transaction: &Transaction<'_>) -> Option<i64> {
+    let mut statement = transaction.prepare_cached("SELECT total_changes()").ok()?;
+    statement.query_row([], |row| row.get(0)).ok()
 }
 
 #[cfg(test)]
@@ -254,7 +273,7 @@ mod tests {
         };
         let apply = |connection: &mut Connection, batch| {
             let (afters, committed) = commit(connection, batch);
-            afters.into_iter().for_each(|after| after(committed.clone()));
+            afters.into_iter().for_each(|after| after(committed.clone().map(drop)));
         };
         apply(&mut connection, vec![put(b"a", false), put(b"b", true), put(b"c", false)]);
         assert_eq!(told.iter().take(3).collect::<Vec<_>>(), [false; 3]);
