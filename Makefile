@@ -1,5 +1,5 @@
 # The verbs of this project. `make demo` and `make test` are where to begin.
-.PHONY: all build demo test test-long bench lint fmt tools clean
+.PHONY: all build demo test test-long fuzz bench lint fmt tools clean
 
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signing-agent-tools
 # nextest where the machine has it: faster, and each test in a process of its own.
@@ -25,13 +25,18 @@ test: tools
 	cargo build --locked --workspace --bins
 	$(RUN_TESTS) --locked --workspace --no-fail-fast
 
-# The demo, and every bench once, in a release build.
+# The demo, hundreds of kills, ten thousand actions in a burst, a little fuzzing, and every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
 	@grep -qa SIGNING_AGENT_TEST_ target/debug/signing-agent-vault
 	@if grep -la SIGNING_AGENT_TEST_ target/release/signing-agent*; then echo "test seams in a release build"; exit 1; fi
 	cargo test --locked -p signing-agent-tests --test crash -- --ignored --nocapture
+	./fuzz/run.sh 10 none
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent -- --test
+
+# Everything that is read from outside, each for FUZZ_SECONDS, with the address sanitizer.
+fuzz:
+	./fuzz/run.sh $(or $(FUZZ_SECONDS),60) address
 
 bench: tools
 	cargo build --release --locked --workspace --bins

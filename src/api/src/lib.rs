@@ -5,6 +5,7 @@
 
 mod around;
 mod feed;
+mod form;
 mod health;
 mod origin;
 mod register;

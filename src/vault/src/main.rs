@@ -9,6 +9,7 @@ mod decide;
 mod deed;
 mod doors;
 mod errands;
+mod event;
 mod feed;
 mod fetch;
 mod files;

@@ -1,0 +1,141 @@
+//! Enters: octets that somebody made up.
+//! Leaves: nothing; a target that panics, hangs or grows without bound has found something.
+//! Never: a token, a network, a file.
+
+#[path = "../../src/vault/src/event.rs"]
+#[allow(dead_code)]
+mod event;
+#[path = "../../src/api/src/form.rs"]
+mod form;
+#[path = "../../src/vault/src/outcome.rs"]
+#[allow(dead_code)]
+mod outcome;
+
+use policy::wire::PbAsset;
+use policy::{Action, Decoded, Policy};
+use prost::Message;
+use std::io::Read;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Frames of the lanes: what is read is written the same way, and no length makes us allocate.
+pub fn ipc_frames(data: &[u8]) {
+    fn both<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(data: &[u8]) {
+        if let Ok(Some(framed)) = ipc::read_frame::<T>(&mut &data[..]) {
+            let again = ipc::encode(framed.id, &framed.what).expect("it was a frame");
+            let read = ipc::read_frame::<T>(&mut &again[..]).expect("ours").expect("a frame");
+            assert_eq!((read.id, read.what), (framed.id, framed.what));
+        }
+    }
+    both::<ipc::Ask>(data);
+    both::<ipc::Answer>(data);
+}
+
+/// What is decoded is written back octet for octet, and everything has a judgement.
+pub fn asset(data: &[u8]) {
+    let decoded = policy::decode(data);
+    if !matches!(decoded, Decoded::Opaque | Decoded::Malformed { .. }) {
+        let asset = PbAsset::decode(data).expect("it was decoded");
+        assert_eq!(asset.encode_to_vec(), data);
+    }
+    let messages = [data.to_vec()];
+    let judgement = policy_of_all().judge(&Action { claimed_type: Some("ApproveTransfer"), messages: &messages });
+    assert_eq!(judgement.facts.len(), 1);
+    let printable = |text: &str| !text.contains(char::is_control);
+    assert!(printable(&judgement.why) && judgement.facts.iter().all(|fact| printable(fact)));
+}
+
+fn policy_of_all() -> &'static Policy {
+    static ALL: OnceLock<Policy> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let text = "[[rule]]\nname = \"all\"\nverdict = \"approve\"\nunlimited = true\nallow_opaque = true\n";
+        Policy::parse(text).expect("a policy")
+    })
+}
+
+pub fn policy_toml(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(policy) = Policy::parse(text) {
+        let messages = [b"\xffno asset".to_vec()];
+        let judged = policy.judge(&Action { claimed_type: None, messages: &messages });
+        assert_eq!(policy.judge(&Action { claimed_type: None, messages: &messages }), judged);
+    }
+}
+
+pub fn feed_event(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(pending) = event::relevant(text, "me", 1_000) {
+        assert!(pending.expires > 1_000);
+        assert!(pending.claim.is_none_or(|claim| claim.chars().count() <= ipc::MAX_WORDS));
+    }
+}
+
+/// An action's messages: never none and never an empty one.
+pub fn messages(data: &[u8]) {
+    if let Ok(messages) = outcome::messages(data) {
+        assert!(!messages.is_empty() && messages.iter().all(|message| !message.is_empty()));
+    }
+}
+
+pub fn registration(data: &[u8]) {
+    if let Ok(registration) = form::parse(data) {
+        let again = ipc::Registration::new(
+            registration.name(),
+            registration.api_key().expose(),
+            registration.private_key().expose(),
+        );
+        assert_eq!(again, Ok(registration));
+    }
+}
+
+/// A sealed file's header and body before a key that is not its own, and what lies in one; passes as they are sent.
+pub fn sealed(data: &[u8]) {
+    if let Ok(decryptor) = age::Decryptor::new(data)
+        && let Ok(mut opened) = decryptor.decrypt([identity() as &dyn age::Identity].into_iter())
+    {
+        let _ = opened.by_ref().take(1 << 20).read_to_end(&mut Vec::new());
+    }
+    if let Ok(key) = milagro::SecretKey::from_bytes(data) {
+        assert_eq!(&*key.to_bytes(), data);
+    }
+    if let Ok(token) = milagro::mpin::Token::from_bytes(data) {
+        assert_eq!(&*token.to_bytes(), data);
+    }
+    if let Ok(signature) = milagro::Signature::from_bytes(data) {
+        assert_eq!(signature.to_bytes(), data);
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = milagro::mpin::Pass::parse(text);
+    }
+}
+
+fn identity() -> &'static age::x25519::Identity {
+    static IDENTITY: OnceLock<age::x25519::Identity> = OnceLock::new();
+    IDENTITY.get_or_init(age::x25519::Identity::generate)
+}
+
+/// An export before a key that did not sign it: never good, unless it is not touched.
+pub fn audit_export(data: &[u8]) {
+    const KEY: &str = "agent.example/audit+ce97ec20+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABB4YUy/UdUwC8wQdnHXOszuD/9gax85P6ILMscmLxYlupGwxHE4v9A3ZajZT5uRURdMt/khuztdcepDGoYiBwKM=";
+    static VERIFYING: OnceLock<audit::VerifyingKey> = OnceLock::new();
+    let key = VERIFYING.get_or_init(|| KEY.parse().expect("a key"));
+    if let Err(fault) = audit::export::verify(data, key) {
+        assert!(!fault.to_string().is_empty() && !fault.known().is_empty());
+    }
+    let _ = audit::record::Envelope::parse(data);
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = audit::witness::cosignatures(text);
+        let _ = audit::witness::conflict_size(text);
+        let _ = text.parse::<audit::VerifyingKey>();
+        if let Ok(note) = audit::Note::parse(text) {
+            assert_eq!(note.to_string(), text);
+        }
+    }
+}
+
+pub fn config_toml(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Err(refused) = config::Config::parse(text, Path::new("/etc")) {
+        assert!(!refused.to_string().is_empty());
+    }
+}
