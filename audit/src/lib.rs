@@ -6,7 +6,7 @@ pub mod export;
 pub mod key;
 pub mod note;
 pub mod record;
-mod time;
+pub mod time;
 pub mod tree;
 pub mod witness;
 

@@ -36,17 +36,11 @@ pub fn refusal(refusal: &Refusal) -> String {
 
 /// Unix seconds as `2026-01-31 23:59:59 UTC`.
 pub fn time(unix: u64) -> String {
-    let (days, second) = (unix / 86_400, unix % 86_400);
-    // Years that begin in March, so that the leap day is the last; 719468 days from there to 1970-01-01.
-    let day = days + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC", era * 400 + year + next)
+    let written = unix.checked_mul(1000).and_then(::audit::time::format);
+    match written.as_deref().and_then(|text| text.get(..19)) {
+        Some(text) => text.replace('T', " ") + " UTC",
+        None => format!("{unix} s"),
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 pub use backend::{Backend, Pin, backend_feed_url};
 pub use check::is_loopback;
-pub use sections::{Api, Audit, Auth, Curve, Hsm, Ledger, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State, Token};
+pub use sections::{
+    Api, Audit, Auth, Curve, Hsm, Ledger, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State, Token,
+};
 
 /// Where the file is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/signing-agent/signing-agent.toml";

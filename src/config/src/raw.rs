@@ -260,7 +260,12 @@ impl Page<'_> {
         }
         let seconds = self.number(&raw.checkpoint_seconds, "[audit] checkpoint_seconds", 1..=3600, 10)?;
         Ok(Audit {
-            checkpoint_records: self.number(&raw.checkpoint_records, "[audit] checkpoint_records", 1..=100_000, 1000)?,
+            checkpoint_records: self.number(
+                &raw.checkpoint_records,
+                "[audit] checkpoint_records",
+                1..=100_000,
+                1000,
+            )?,
             checkpoint_interval: Duration::from_secs(seconds),
             witness_dir: self.path(&raw.witness_dir, "[audit] witness_dir")?,
             witnesses,
