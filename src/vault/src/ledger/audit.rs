@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 
 /// What one page of an export holds at the most, octets.
-const PAGE: usize = 1 << 20;
+const PAGE: usize = 256 << 10;
 
 /// How far the log is, and its checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
