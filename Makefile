@@ -31,6 +31,7 @@ test-long: tools demo
 	@grep -qa SIGNING_AGENT_TEST_ target/debug/signing-agent-vault
 	@if grep -la SIGNING_AGENT_TEST_ target/release/signing-agent*; then echo "test seams in a release build"; exit 1; fi
 	cargo test --locked -p signing-agent-tests --test crash -- --ignored --nocapture
+	cargo test --locked -p signing-agent-tests --test hostile -- --ignored --nocapture
 	./fuzz/run.sh 10 none
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent -- --test
 

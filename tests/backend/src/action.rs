@@ -58,6 +58,8 @@ pub(crate) struct Action {
     /// PUTs answered 200: more than one is a repeat.
     pub(crate) approvals: u64,
     pub(crate) deletes: u64,
+    /// What agents asked to be done with it, faults or not: each set of signatures, or `reject`; each once.
+    pub(crate) asked: Vec<String>,
     /// PUTs and DELETEs refused.
     pub(crate) refused: u64,
     pub(crate) announced_at_ms: Option<i64>,
@@ -95,6 +97,13 @@ impl Action {
     pub(crate) fn octets(&self) -> Option<Vec<Vec<u8>>> {
         let octets = self.messages.iter().map(|text| hex::decode(text).ok().filter(|message| !message.is_empty()));
         octets.collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())
+    }
+
+    /// Somebody asked this to be done with it.
+    pub(crate) fn ask(&mut self, what: String) {
+        if !self.asked.contains(&what) {
+            self.asked.push(what);
+        }
     }
 
     /// What is announced, and when for the first time.

@@ -49,6 +49,11 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let asked =
+        body_of::<Approval>(&body).map_or_else(|_| "no signatures".to_owned(), |body| body.signatures.join(" "));
+    if let Some(action) = state.store().action(&id) {
+        action.ask(asked);
+    }
     answer(&state, &cut, Endpoint::Put, pass::of_registered(&state, &headers), async |agent, _| {
         let approved = approve(&state, &agent, &id, &body).await;
         remember_refusal(&state, &id, approved)
@@ -63,6 +68,9 @@ pub(crate) async fn delete(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
+    if let Some(action) = state.store().action(&id) {
+        action.ask("reject".to_owned());
+    }
     answer(&state, &cut, Endpoint::Delete, pass::of_registered(&state, &headers), async |agent, _| {
         let rejected = reject(&state, &agent, &id);
         remember_refusal(&state, &id, rejected)
@@ -90,12 +98,16 @@ async fn approve(state: &Arc<State>, agent: &Arc<Agent>, id: &str, body: &[u8]) 
         return Err(Refusal::SignatureCount { expected: messages.len(), found: signatures.len() });
     }
     let signer = Arc::clone(agent);
-    let signatures = away(move || verify(&signer, &messages, &signatures).map(|()| signatures)).await??;
+    let (signed, octets) = (messages.clone(), messages);
+    let signatures = away(move || verify(&signer, &octets, &signatures).map(|()| signatures)).await??;
     let mut store = state.store();
     // Another PUT or a DELETE may have come in between.
     let action = store.action_of(agent, id)?;
     if action.event.status == Status::Approved && action.signatures == signatures {
         return repeated(state, action);
+    }
+    if action.octets().as_ref() != Some(&signed) {
+        return Err(Refusal::NotPending("changed meanwhile"));
     }
     store.settle(id, Status::Approved)?;
     let action = store.action_of(agent, id)?;

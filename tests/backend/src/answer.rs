@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::faults::{Endpoint, Fault};
 use crate::line::Cut;
 use crate::refusal::Refusal;
+use crate::slow;
 use crate::state::State;
 
 const GARBAGE: &[u8] = b"\x00\xff{\"messages\":[\"";
@@ -30,7 +31,7 @@ where
     if let Some(delay) = fault.delay() {
         tokio::time::sleep(delay).await;
     }
-    let drop_after = fault.drop_after;
+    let (drop_after, trickle) = (fault.drop_after, fault.trickle_ms);
     let done = match credentials.await {
         Ok(who) => match instead(&fault, cut, endpoint) {
             Some(response) => return response,
@@ -41,7 +42,11 @@ where
     if drop_after && endpoint != Endpoint::Feed {
         cut.now();
     }
-    done.unwrap_or_else(|refusal| refuse(state, endpoint, &refusal))
+    let answer = done.unwrap_or_else(|refusal| refuse(state, endpoint, &refusal));
+    match trickle {
+        Some(pause) if endpoint != Endpoint::Feed => slow::trickled(answer, pause),
+        _ => answer,
+    }
 }
 
 /// Counts a refusal and says it.
@@ -55,6 +60,13 @@ fn instead(fault: &Fault, cut: &Cut, endpoint: Endpoint) -> Option<Response> {
     if fault.drop {
         cut.now();
         return Some(StatusCode::NO_CONTENT.into_response());
+    }
+    if let Some(octets) = &fault.raw {
+        cut.say(octets.as_bytes());
+        return Some(StatusCode::NO_CONTENT.into_response());
+    }
+    if let Some(megabytes) = fault.megabytes {
+        return Some(slow::spaces(megabytes << 20, fault.chunked));
     }
     if let Some(status) = fault.status {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -32,8 +32,10 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route("/actions", post(create).get(list))
         .route("/actions/{id}", get(one))
         .route("/actions/{id}/announce", post(announce))
+        .route("/actions/{id}/messages", post(change))
         .route("/feed", post(push))
         .route("/feed/drop", post(drop_feeds))
+        .route("/feed/stall", post(stall_feeds))
         .route("/faults", post(arm).delete(clear))
         .route("/stats", get(stats))
         .route("/wait", get(wait))
@@ -136,6 +138,18 @@ async fn one(Shared(state): Root, Path(id): Path<String>) -> Answer {
     Ok(Json(json!(state.store().action(&id).ok_or(Refusal::UnknownAction)?)))
 }
 
+/// Other messages for an action that is still pending: `{"messages": […]}`.
+async fn change(Shared(state): Root, Path(id): Path<String>, body: Bytes) -> Answer {
+    let Messages { messages } = body_of(&body)?;
+    let mut store = state.store();
+    let action = store.action(&id).ok_or(Refusal::UnknownAction)?;
+    let changed = action.pending().is_ok();
+    if changed {
+        action.messages = messages;
+    }
+    Ok(Json(json!({"changed": changed})))
+}
+
 async fn announce(Shared(state): Root, Path(id): Path<String>) -> Answer {
     let feeds = state.store().announce(&id)?;
     state.count(|stats| stats.announced += 1);
@@ -144,15 +158,25 @@ async fn announce(Shared(state): Root, Path(id): Path<String>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Messages {
+    messages: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Raw {
     /// Text; hex if binary.
+    #[serde(default)]
     raw: String,
+    /// A text of so many megabytes, in its place.
+    megabytes: Option<usize>,
     #[serde(default)]
     binary: bool,
 }
 
 async fn push(Shared(state): Root, body: Bytes) -> Answer {
-    let Raw { raw, binary } = body_of(&body)?;
+    let Raw { raw, megabytes, binary } = body_of(&body)?;
+    let raw = megabytes.map_or(raw, |megabytes| "x".repeat(megabytes << 20));
     let feeds = if binary {
         let octets = hex::decode(&raw).map_err(|_| Refusal::Hex("raw, of a binary message,"))?;
         state.store().push(None, || Push::Binary(octets.clone()))
@@ -164,6 +188,10 @@ async fn push(Shared(state): Root, body: Bytes) -> Answer {
 
 async fn drop_feeds(Shared(state): Root) -> Answer {
     Ok(Json(json!({"feeds": state.store().push(None, || Push::Drop)})))
+}
+
+async fn stall_feeds(Shared(state): Root) -> Answer {
+    Ok(Json(json!({"feeds": state.store().push(None, || Push::Stall)})))
 }
 
 async fn arm(Shared(state): Root, body: Bytes) -> Answer {

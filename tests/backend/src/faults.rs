@@ -37,6 +37,14 @@ pub(crate) struct Fault {
     /// Do it, then close the connection without an answer.
     #[serde(default)]
     pub(crate) drop_after: bool,
+    /// Do nothing, send these octets as they stand in the answer's place, HTTP or not, and close.
+    pub(crate) raw: Option<String>,
+    /// Do nothing and answer 200 with so many megabytes of spaces, their length announced or, if `chunked`, not.
+    pub(crate) megabytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) chunked: bool,
+    /// Do it, and send the answer's body octet by octet, so many milliseconds apart.
+    pub(crate) trickle_ms: Option<u64>,
     /// At init: hand out a wrong IDDoc.
     pub(crate) iddoc: Option<IdDocFault>,
     /// At init: hand out a wrong reply.

@@ -8,7 +8,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State as Shared};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::answer::answer;
@@ -43,14 +43,29 @@ async fn run(state: Arc<State>, agent: Arc<Agent>, mut socket: WebSocket, fault:
         return;
     }
     let (push, pushed) = unbounded_channel();
-    let number = state.store().open_feed(&agent.account, push, state.options.replay_pending);
-    state.count(|stats| {
-        stats.feeds += 1;
-        stats.feed_connections += 1;
-    });
+    let _open = Open::new(&state, &agent.account, push);
     converse(&state, &mut socket, pushed).await;
-    state.store().close_feed(number);
-    state.count(|stats| stats.feeds -= 1);
+}
+
+/// A feed that is open; also one whose connection is dropped with its runtime ends.
+struct Open(Arc<State>, u64);
+
+impl Open {
+    fn new(state: &Arc<State>, account: &str, push: UnboundedSender<Push>) -> Self {
+        let number = state.store().open_feed(account, push, state.options.replay_pending);
+        state.count(|stats| {
+            stats.feeds += 1;
+            stats.feed_connections += 1;
+        });
+        Self(Arc::clone(state), number)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.store().close_feed(self.1);
+        self.0.count(|stats| stats.feeds -= 1);
+    }
 }
 
 async fn converse(state: &State, socket: &mut WebSocket, mut pushed: UnboundedReceiver<Push>) {
@@ -62,6 +77,7 @@ async fn converse(state: &State, socket: &mut WebSocket, mut pushed: UnboundedRe
             push = pushed.recv() => match push {
                 Some(Push::Text(text)) => Message::text(text),
                 Some(Push::Binary(octets)) => Message::binary(octets),
+                Some(Push::Stall) => return stall(pushed).await,
                 Some(Push::Drop) | None => return,
             },
             _ = pings.tick() => Message::Ping(Bytes::new()),
@@ -82,4 +98,8 @@ async fn converse(state: &State, socket: &mut WebSocket, mut pushed: UnboundedRe
             return;
         }
     }
+}
+
+async fn stall(mut pushed: UnboundedReceiver<Push>) {
+    while !matches!(pushed.recv().await, Some(Push::Drop) | None) {}
 }

@@ -3,9 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -14,15 +14,27 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Cuts its connection: whatever would be written after [`Cut::now`] never leaves.
 #[derive(Clone, Default)]
-pub(crate) struct Cut(Arc<AtomicBool>);
+pub(crate) struct Cut(Arc<Cutting>);
+
+#[derive(Default)]
+struct Cutting {
+    cut: AtomicBool,
+    last_words: OnceLock<Vec<u8>>,
+}
 
 impl Cut {
     pub(crate) fn now(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.cut.store(true, Ordering::Release);
+    }
+
+    /// Cuts it, with these octets in the place of what would be written.
+    pub(crate) fn say(&self, octets: &[u8]) {
+        let _ = self.0.last_words.set(octets.to_vec());
+        self.now();
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+        if self.0.cut.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
     }
 }
 
@@ -42,7 +54,7 @@ impl Listener for Loopback {
         let (tcp, from) = Listener::accept(&mut self.0).await;
         // Answers are small and waited for; without this each costs up to 40 ms.
         let _ = tcp.set_nodelay(true);
-        (Line { tcp, cut: Cut::default() }, from)
+        (Line { tcp, cut: Cut::default(), said: 0 }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -53,6 +65,25 @@ impl Listener for Loopback {
 pub(crate) struct Line {
     tcp: TcpStream,
     cut: Cut,
+    /// How much of the last words has left.
+    said: usize,
+}
+
+impl Line {
+    /// Ready where the connection may be written to; an error where it is cut, once the last words have left.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let (Err(cut), Some(words)) = (self.cut.check(), self.cut.0.last_words.get()) {
+            while let Some(rest) = words.get(self.said..).filter(|rest| !rest.is_empty()) {
+                match Pin::new(&mut self.tcp).poll_write(cx, rest) {
+                    Poll::Ready(Ok(count @ 1..)) => self.said += count,
+                    Poll::Ready(_) => return Poll::Ready(Err(cut)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            return Poll::Ready(Err(cut));
+        }
+        Poll::Ready(self.cut.check())
+    }
 }
 
 impl AsyncRead for Line {
@@ -64,12 +95,12 @@ impl AsyncRead for Line {
 
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        self.cut.check()?;
+        ready!(self.poll_cut(cx))?;
         Pin::new(&mut self.tcp).poll_write(cx, from)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.cut.check()?;
+        ready!(self.poll_cut(cx))?;
         Pin::new(&mut self.tcp).poll_flush(cx)
     }
 
@@ -86,7 +117,7 @@ impl AsyncWrite for Line {
         cx: &mut Context<'_>,
         from: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.cut.check()?;
+        ready!(self.poll_cut(cx))?;
         Pin::new(&mut self.tcp).poll_write_vectored(cx, from)
     }
 }

@@ -122,6 +122,7 @@ impl Order {
             gets: 0,
             approvals: 0,
             deletes: 0,
+            asked: Vec::new(),
             refused: 0,
             announced_at_ms: None,
             settled_at_ms: None,

@@ -2,15 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use tokio::sync::oneshot;
 
-use crate::line::{Cut, Loopback};
+use crate::door::{Door, Entrance};
 use crate::state::State;
 use crate::{actions, control, feed, register};
 
@@ -45,8 +43,10 @@ impl Default for Options {
 pub struct Simulator {
     origin: SocketAddr,
     options: Options,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    state: Arc<State>,
+    entrance: Mutex<Entrance>,
+    /// Always open, so that a test can order what the backend will have when it is back.
+    side: Entrance,
 }
 
 impl Simulator {
@@ -54,23 +54,29 @@ impl Simulator {
     /// randomness from the system.
     pub fn start(options: Options) -> io::Result<Self> {
         check(&options)?;
-        let listener = std::net::TcpListener::bind(options.listen)?;
-        listener.set_nonblocking(true)?;
-        let origin = listener.local_addr()?;
         let state = Arc::new(State::new(options.clone())?);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
-        let thread = std::thread::Builder::new().name("custody-simulator".into()).spawn(move || {
-            // Ends with the handle; what is still running then is dropped with the runtime, connections included.
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = stopped => {}
-                    _ = serve(listener, state) => {}
-                }
-            });
-            runtime.shutdown_background();
-        })?;
-        Ok(Self { origin, options, stop: Some(stop), thread: Some(thread) })
+        let entrance = Entrance::new(options.listen)?;
+        let side = Entrance::new(SocketAddr::new(options.listen.ip(), 0))?;
+        let simulator = Self { origin: entrance.address(), options, state, entrance: Mutex::new(entrance), side };
+        simulator.stand(Door::Open)?;
+        let control = Router::new().nest("/control", control::routes()).with_state(Arc::clone(&simulator.state));
+        simulator.side.serve(control)?;
+        Ok(simulator)
+    }
+
+    /// How the backend's port meets those who come, from now on; connections that there were are closed. What the
+    /// backend knows stays, and its control API is open. Errors: the system's, on listening.
+    pub fn stand(&self, door: Door) -> io::Result<()> {
+        let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner);
+        match door {
+            Door::Open => entrance.serve(routes(&self.options).with_state(Arc::clone(&self.state))),
+            door => entrance.stand(door),
+        }
+    }
+
+    /// Connections that came to a door that was not open.
+    pub fn knocks(&self) -> u64 {
+        self.entrance.lock().unwrap_or_else(PoisonError::into_inner).knocks()
     }
 
     /// The Partner API: `http://127.0.0.1:PORT/api/v1/p`.
@@ -83,18 +89,9 @@ impl Simulator {
         format!("ws://{}{}/{}/feed", self.origin, self.options.base, self.options.resource)
     }
 
-    /// The control API: `http://127.0.0.1:PORT/control`.
+    /// The control API, at a port of its own: `http://127.0.0.1:PORT/control`.
     pub fn control(&self) -> String {
-        format!("http://{}/control", self.origin)
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        format!("http://{}/control", self.side.address())
     }
 }
 
@@ -110,12 +107,6 @@ fn check(options: &Options) -> io::Result<()> {
         return Ok(());
     };
     Err(io::Error::new(io::ErrorKind::InvalidInput, wrong))
-}
-
-async fn serve(listener: std::net::TcpListener, state: Arc<State>) -> io::Result<()> {
-    let routes = routes(&state.options).with_state(state);
-    let listener = Loopback(tokio::net::TcpListener::from_std(listener)?);
-    axum::serve(listener, routes.into_make_service_with_connect_info::<Cut>()).await
 }
 
 fn routes(options: &Options) -> Router<Arc<State>> {

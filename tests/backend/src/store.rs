@@ -37,6 +37,8 @@ impl Agent {
 pub(crate) enum Push {
     Text(String),
     Binary(Vec<u8>),
+    /// Neither read nor write from now on, as a network that lost the connection would.
+    Stall,
     /// End the connection without a closing handshake.
     Drop,
 }

@@ -57,11 +57,11 @@ fn on_a_full_disk_nothing_is_signed_and_when_there_is_room_nothing_was_lost() {
     goes_on(&house, &before, 300);
     house.stop();
 
-    mount_remount(&house.state(), MountFlags::RDONLY, c"").unwrap();
+    mount_remount(house.state(), MountFlags::RDONLY, c"").unwrap();
     let refused = house.output(&["run"]);
     let words = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && words.contains("Read-only file system"), "{words}");
-    mount_remount(&house.state(), MountFlags::empty(), c"").unwrap();
+    mount_remount(house.state(), MountFlags::empty(), c"").unwrap();
     house.run();
     until("it is well", || trouble(&house).is_empty(), || house.log());
 }
