@@ -4,6 +4,7 @@
 mod attempts;
 mod minimal;
 mod names;
+mod network;
 mod room;
 mod start;
 

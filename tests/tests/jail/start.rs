@@ -3,8 +3,10 @@
 use crate::room::{command, house, silent_lane};
 use signing_agent_tests::{House, Signal, looks_inside, signal, until};
 use std::io::Read;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Output};
 use std::thread;
+use std::time::Duration;
 
 const ROOMS: [&str; 3] = ["api", "courier", "vault"];
 const REQUIRED: &str = "\n[jail]\nlandlock = \"required\"\n";
@@ -103,5 +105,33 @@ fn the_rooms_of_a_running_agent_have_their_filters_and_do_not_change_them() {
             let status = std::fs::read_to_string(task.path().join("status")).unwrap();
             assert!(status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"), "{room}: {status}");
         }
+    }
+}
+
+/// sd_notify(3): what systemd hears of a room that it starts, lets live, and stops.
+#[test]
+fn a_room_tells_systemd_that_it_is_ready_and_alive_and_that_it_stops() {
+    let house = house("");
+    let _lane = silent_lane(&house.dir.path().join("lane"));
+    let path = house.dir.path().join("notify");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let hear = |room: &str| {
+        let mut message = [0; 64];
+        let length = systemd.recv(&mut message).unwrap_or_else(|e| panic!("{room} says nothing: {e}"));
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    };
+    for room in ROOMS {
+        let mut command = command(&house, room, &[]);
+        command.env("SIGNING_AGENT_LANE", house.dir.path().join("lane")).env("NOTIFY_SOCKET", &path);
+        let mut child = command.env("WATCHDOG_USEC", "600000").spawn().unwrap();
+        assert_eq!(hear(room), "READY=1");
+        assert_eq!([hear(room), hear(room)], ["WATCHDOG=1", "WATCHDOG=1"]);
+        signal(child.id(), Signal::HUP);
+        assert_eq!([hear(room), hear(room)], ["WATCHDOG=1", "WATCHDOG=1"], "{room} goes on");
+        signal(child.id(), Signal::TERM);
+        let last = std::iter::repeat_with(|| hear(room)).find(|word| word != "WATCHDOG=1");
+        assert_eq!(last.as_deref(), Some("STOPPING=1"), "{room}");
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{room}");
     }
 }
