@@ -1,5 +1,5 @@
 # The verbs of this project. `make demo` and `make test` are where to begin.
-.PHONY: all build demo test test-long fuzz bench lint fmt tools clean
+.PHONY: all build demo test test-long fuzz bench bench-jail lint fmt tools clean
 
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signing-agent-tools
 # nextest where the machine has it: faster, and each test in a process of its own.
@@ -43,6 +43,11 @@ fuzz:
 bench: tools
 	cargo build --release --locked --workspace --bins
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent
+
+# Approvals with and without the jail, in one run.
+bench-jail: tools
+	cargo build --profile seams --locked --workspace --bins
+	cargo bench --profile seams --locked -p signing-agent-benches --bench jail
 
 lint:
 	cargo fmt --all --check
