@@ -1,5 +1,5 @@
 # The verbs of this project. `make demo` and `make test` are where to begin.
-.PHONY: all build demo test test-long fuzz bench lint fmt tools clean
+.PHONY: all build install deb demo test test-long fuzz bench lint fmt tools clean
 
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signing-agent-tools
 # nextest where the machine has it: faster, and each test in a process of its own.
@@ -9,6 +9,23 @@ all: build
 
 build:
 	cargo build --release --locked --workspace --bins
+
+# What is built, and where it is: `make deb PROFILE=dev NO_BUILD=1` packs what is in target/debug as it is.
+PROFILE ?= release
+PROGRAMS = $(CURDIR)/$(or $(CARGO_TARGET_DIR),target)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+PREFIX ?= /usr
+
+# Programs, units, users' and directories' descriptions, examples, documents; nothing is enabled or started (docs/install.md).
+install:
+	packaging/install.sh "$(DESTDIR)" "$(PREFIX)" "$(PROGRAMS)"
+
+# target/debian/signing-agent_VERSION_ARCHITECTURE.deb, or the file or directory that DEB names.
+deb:
+	$(if $(NO_BUILD),,cargo build --profile $(PROFILE) --locked --workspace --bins)
+	./install.sh dpkg-shlibdeps=dpkg-dev
+	@test -x $(TOOLS)/bin/cargo-deb || { echo "cargo-deb is built once, into $(TOOLS); this takes a few minutes"; \
+	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --locked --quiet --root $(TOOLS) cargo-deb@3.8.0 && rm -rf $(TOOLS)/target; }
+	$(TOOLS)/bin/cargo-deb --no-build --locked --profile $(PROFILE) -p signing-agent $(if $(DEB),-o $(DEB))
 
 # What the tests call besides Rust: SoftHSM, a second PKCS#11 client, and a debugger that looks into the rooms' memory.
 tools:
