@@ -27,10 +27,11 @@ deb:
 	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --locked --quiet --root $(TOOLS) cargo-deb@3.8.0 && rm -rf $(TOOLS)/target; }
 	$(TOOLS)/bin/cargo-deb --no-build --locked --profile $(PROFILE) -p signing-agent $(if $(DEB),-o $(DEB))
 
-# What the tests call besides Rust: SoftHSM, a second PKCS#11 client, and a debugger that looks into the rooms' memory.
+# What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger that looks into the rooms' memory, and what says
+# whether systemd takes the units.
 tools:
 	./softhsm-setup.sh --install-only
-	./install.sh pkcs11-tool=opensc gcore=gdb
+	./install.sh pkcs11-tool=opensc gcore=gdb systemd-analyze=systemd
 
 # In the profile that `make test` uses, so that the two share one build.
 demo:
@@ -42,13 +43,17 @@ test: tools
 	cargo build --locked --workspace --bins
 	$(RUN_TESTS) --locked --workspace --no-fail-fast
 
-# The demo, hundreds of kills, ten thousand actions in a burst, a little fuzzing, and every bench once.
+# The demo, hundreds of kills, ten thousand actions in a burst, the package in a clean booted system (as root), a little fuzzing, and
+# every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
 	@grep -qa SIGNING_AGENT_TEST_ target/debug/signing-agent-vault
 	@if grep -la SIGNING_AGENT_TEST_ target/release/signing-agent*; then echo "test seams in a release build"; exit 1; fi
 	cargo test --locked -p signing-agent-tests --test crash -- --ignored --nocapture
 	cargo test --locked -p signing-agent-tests --test hostile -- --ignored --nocapture
+	$(MAKE) deb NO_BUILD=1
+	./install.sh mmdebstrap=mmdebstrap systemd-nspawn=systemd-container ip=iproute2
+	cargo test --locked -p signing-agent-tests --test service -- --ignored --nocapture
 	./fuzz/run.sh 10 none
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent -- --test
 
