@@ -12,7 +12,7 @@ build:
 
 # What is built, and where it is: `make deb PROFILE=dev NO_BUILD=1` packs what is in target/debug as it is.
 PROFILE ?= release
-PROGRAMS = $(CURDIR)/$(or $(CARGO_TARGET_DIR),target)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+PROGRAMS = $(abspath $(or $(CARGO_TARGET_DIR),target))/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 PREFIX ?= /usr
 
 # Programs, units, users' and directories' descriptions, examples, documents; nothing is enabled or started (docs/install.md).

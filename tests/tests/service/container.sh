@@ -66,9 +66,11 @@ install -m 644 "$deb" -t "$root/root"
 install -m 755 "$simulator" "$root/usr/local/bin/custody-simulator"
 install -D -m 755 "$probe" "$root/usr/local/lib/probe"
 
-# CAP_BPF and bpf(2): IPAddressDeny is ignored without. mlock(2): nspawn forbids it to who has no CAP_IPC_LOCK.
+# CAP_BPF and bpf(2): IPAddressDeny is ignored without. mlock(2): nspawn forbids it to who has no CAP_IPC_LOCK. Landlock's calls are
+# younger than nspawn's list.
 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn -q -b -D "$root" -M "$INSIDE" --register=no --keep-unit --link-journal=no \
-    --private-network --console=pipe --resolv-conf=off --capability=CAP_BPF "--system-call-filter=bpf @memlock" \
+    --private-network --console=pipe --resolv-conf=off --capability=CAP_BPF \
+    "--system-call-filter=bpf @memlock landlock_create_ruleset landlock_add_rule landlock_restrict_self" \
     systemd.unit=multi-user.target </dev/null >"$results/boot.log" 2>&1 &
 nspawn=$!
 for _ in $(seq 300); do

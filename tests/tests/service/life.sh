@@ -27,11 +27,13 @@ in_it 'rm -r /run/systemd/system/signing-agent-vault.service.d && systemctl daem
 shows signing-agent-vault WatchdogUSec=30s
 approves "and goes on again"
 
-promise "SIGHUP does not end the vault, and a door at the most for a moment"
-before=$(pid vault)
+promise "SIGHUP ends no room; each says that nothing is reloaded"
+before=$(for room in vault api courier; do pid $room; done)
 in_it 'systemctl kill -s HUP signing-agent-vault signing-agent-api signing-agent-courier'
-eventually 20 'systemctl -q is-active signing-agent-api && systemctl -q is-active signing-agent-courier && curl -sf 127.0.0.1:8007/api/v1/healthcheck/ready'
-[ "$(pid vault)" = "$before" ] || fail "the vault is another process after SIGHUP"
+for room in vault api courier; do
+    eventually 20 "journalctl --sync; journalctl -u signing-agent-$room -o cat --no-pager | grep -q 'nothing is reloaded on SIGHUP'"
+done
+[ "$(for room in vault api courier; do pid $room; done)" = "$before" ] || fail "a room is another process after SIGHUP"
 approves "and the agent works"
 
 promise "stop is clean, and leaves no socket behind"
@@ -45,7 +47,7 @@ promise "a refused configuration is not tried again and again: the vault stays d
 starts() { in_it 'journalctl --sync; journalctl -u signing-agent-vault --no-pager -o cat | grep -c "^Starting " || true'; }
 in_it 'cp -a /etc/signing-agent/policy.toml /root/ && echo nonsense >>/etc/signing-agent/policy.toml'
 before=$(starts)
-in_it 'systemctl restart signing-agent.target || true'
+in_it 'systemctl restart signing-agent.target 2>/dev/null || true'
 eventually 20 'systemctl -q is-active signing-agent-halted.target && test "$(systemctl is-active signing-agent-api signing-agent-courier | sort -u)" = inactive'
 shows signing-agent-vault ActiveState=failed ExecMainStatus=78
 [ "$(starts)" = $((before + 1)) ] || fail "the vault was started $(($(starts) - before)) times"
@@ -64,3 +66,16 @@ in_it 'cp -a /root/pin /etc/signing-agent/token-pin && systemctl restart signing
 yes 'test -e /var/lib/signing-agent/pin-refused && { signing-agent status 2>/dev/null || true; } | grep -q try-pin-again'
 yes 'signing-agent init --try-pin-again >/dev/null'
 approves "until the operator says so"
+
+promise "a vault that fails at each start is given up after twenty, and the doors are shut"
+# Without descriptors to load its libraries by; and in quick succession, for the test alone.
+in_it 'mkdir -p /run/systemd/system/signing-agent-vault.service.d && printf "[Service]\nLimitNOFILE=3\nRestartSec=10ms\n" \
+    >/run/systemd/system/signing-agent-vault.service.d/99-test.conf && systemctl daemon-reload && systemctl reset-failed "signing-agent*"'
+before=$(starts)
+in_it 'systemctl restart signing-agent-vault 2>/dev/null || true'
+eventually 30 'systemctl -q is-failed signing-agent-vault && systemctl -q is-active signing-agent-halted.target && test "$(systemctl is-active signing-agent-api signing-agent-courier | sort -u)" = inactive'
+made=$(($(starts) - before))
+{ [ $made -ge 15 ] && [ $made -le 21 ]; } || fail "the vault was started $made times"
+in_it 'rm -r /run/systemd/system/signing-agent-vault.service.d && systemctl daemon-reload'
+page "When something is wrong"
+approves "put right and restarted as the page says, it goes on"

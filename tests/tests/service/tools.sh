@@ -31,7 +31,10 @@ page() { # HEADING [BLOCK]
 
 control() { container curl -sf --max-time 20 "${@:1:$#-1}" "http://127.0.0.1:9800/control/${*: -1}"; }
 field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" "$results/partner.json"; }
-pid() { container systemctl show -p MainPID --value "signing-agent-$1"; }
+pid() { # Of the room, once it is up.
+    eventually 20 "systemctl -q is-active signing-agent-$1 && test \$(systemctl show -p MainPID --value signing-agent-$1) -ne 0"
+    container systemctl show -p MainPID --value "signing-agent-$1"
+}
 shows() { # UNIT PROPERTY=VALUE …
     local each
     for each in "${@:2}"; do

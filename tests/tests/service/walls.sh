@@ -39,7 +39,7 @@ StandardOutput=file:/run/probe-control
 END
 container cat /run/probe-control >"$results/probe-control"
 [ "$(wc -l <"$results/probe-control")" -ge 30 ] || fail "the probe did not try all: $(cat "$results/probe-control")"
-if grep -v ' ok$' "$results/probe-control"; then fail "the control was refused something; what is refused elsewhere proves nothing"; fi
+if grep -v -e ' ok$' -e '^filters ' -e '^landlock ' "$results/probe-control"; then fail "the control was refused something; what is refused elsewhere proves nothing"; fi
 
 promise "in the rooms' units it gets nowhere but where the room has business"
 for room in vault api courier; do
@@ -63,4 +63,15 @@ for room in vault api courier; do
     [ "$got" = "$may " ] || fail "$room may: $may; it got: $got"
     [ "$(wc -l <"$results/probe-$room")" = "$(wc -l <"$results/probe-control")" ] || fail "$room: the probe did not try all"
     grep -q SIGSYS "$results/probe-$room" || fail "$room: nothing was killed by the system call filter"
+    # What the room has more than that it has put up itself. A door is on its way back: the probe took its place at its lane.
+    outer=$(sed -n 's/^filters //p' "$results/probe-$room")
+    eventually 20 "grep -E '^Seccomp_filters:' /proc/\$(systemctl show -p MainPID --value signing-agent-$room)/status \
+        | (read -r _ filters; test \$filters -gt $outer)"
+done
+
+promise "the rooms use the Landlock that the kernel has"
+for room in vault api courier; do
+    if grep -q '^landlock [1-9]' "$results/probe-$room"; then
+        no "journalctl --sync; journalctl -u signing-agent-$room -o cat --no-pager | grep -q 'this kernel has it not'"
+    fi
 done
