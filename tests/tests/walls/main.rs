@@ -2,9 +2,14 @@
 //! that is no longer its own can get out of the vault.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod api;
 mod courier;
 mod door;
+mod flood;
+mod forged;
 mod lanes;
+mod outcomes;
+mod outside;
 
 use signing_agent_tests::{House, Settings};
 use std::collections::BTreeSet;
