@@ -25,13 +25,17 @@ test: tools
 	cargo build --locked --workspace --bins
 	$(RUN_TESTS) --locked --workspace --no-fail-fast
 
-# The demo, hundreds of kills, ten thousand actions in a burst, a little fuzzing, and every bench once.
+# The demo, hundreds of kills, ten thousand actions in a burst, a million asks of a captured door, the house on a second
+# PKCS#11 module (kryoptic), a little fuzzing, and every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
 	@grep -qa SIGNING_AGENT_TEST_ target/debug/signing-agent-vault
 	@if grep -la SIGNING_AGENT_TEST_ target/release/signing-agent*; then echo "test seams in a release build"; exit 1; fi
 	cargo test --locked -p signing-agent-tests --test crash -- --ignored --nocapture
 	cargo test --locked -p signing-agent-tests --test hostile -- --ignored --nocapture
+	cargo test --locked -p signing-agent-tests --test walls -- --ignored --nocapture
+	./tests/kryoptic/build.sh >/dev/null
+	cargo test --locked -p signing-agent-tests --test kryoptic -- --ignored --nocapture
 	./fuzz/run.sh 10 none
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent -- --test
 

@@ -89,7 +89,11 @@ fn a_decision_that_is_said_again_is_one_decision_and_one_submission() {
     assert_eq!((errands(&house, &yes), errands(&house, &no)), (2, 2));
     assert_eq!(signed(&house).len(), 1);
     let stats = house.stats();
-    assert_eq!((&stats["puts"], &stats["deletes"], &stats["passesReplayed"]), (&json!(1), &json!(1), &json!(0)), "{stats}");
+    assert_eq!(
+        (&stats["puts"], &stats["deletes"], &stats["passesReplayed"]),
+        (&json!(1), &json!(1), &json!(0)),
+        "{stats}"
+    );
     drop((api, captured));
     house_stands(&house, vault);
 }

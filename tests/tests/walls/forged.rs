@@ -76,18 +76,24 @@ fn forgeries(init: &Errand) -> Vec<(&'static str, Outcome)> {
     let mut keyless = answer(&good.encode_to_vec());
     keyless["clientSecret"] = json!("");
     vec![
-        ("a payment in the IDDoc's place", spoiled(|asset| {
-            asset.kind = asset_type::WALLET;
-            asset.payload = Some(Payload::Wallet(PbWallet::default()));
-        })),
+        (
+            "a payment in the IDDoc's place",
+            spoiled(|asset| {
+                asset.kind = asset_type::WALLET;
+                asset.payload = Some(Payload::Wallet(PbWallet::default()));
+            }),
+        ),
         ("a payment beside the IDDoc", {
             let payment = PbAsset { payload: Some(Payload::Wallet(PbWallet::default())), ..PbAsset::default() };
             replied(200, &answer(&[good.encode_to_vec(), payment.encode_to_vec()].concat()).to_string())
         }),
-        ("somebody else's BLS key", spoiled(|asset| {
-            let other = milagro::SecretKey::from_entropy(&[9; 64]).unwrap();
-            doc(asset).bls_public_key = other.public_key().to_bytes().to_vec();
-        })),
+        (
+            "somebody else's BLS key",
+            spoiled(|asset| {
+                let other = milagro::SecretKey::from_entropy(&[9; 64]).unwrap();
+                doc(asset).bls_public_key = other.public_key().to_bytes().to_vec();
+            }),
+        ),
         ("another EC key", spoiled(|asset| doc(asset).ec_public_key[64] ^= 1)),
         ("another name", spoiled(|asset| asset.name = "somebody else".into())),
         ("another account", replied(200, &foreign.to_string())),

@@ -94,7 +94,10 @@ fn no_report_on_a_submission_gets_another_signature_or_opens_the_action_again() 
         let of: Vec<_> = signed(&house).into_iter().filter(|(action, _)| action == id).collect();
         assert_eq!(of, [((*id).to_owned(), digest(message))], "signed once, and nothing else");
     }
-    assert!(signed(&house).iter().all(|(_, message)| *message != digest(&other)), "what was only slipped in is unsigned");
+    assert!(
+        signed(&house).iter().all(|(_, message)| *message != digest(&other)),
+        "what was only slipped in is unsigned"
+    );
     drop((courier, captured));
     house_stands(&house, vault);
 }
