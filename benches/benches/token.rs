@@ -31,7 +31,7 @@ fn main() {
 fn measure(dir: &std::path::Path) {
     let made = Token::make(&dir.join("token"));
     let token = hsm::Token::open(Config {
-        module: made.module,
+        module: hsm::Module::load(&made.module).unwrap(),
         token: TokenSelector::Label(made.label),
         pin: PinSource::File(made.pin_file),
         identity_curve: Curve::P256,

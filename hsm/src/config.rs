@@ -1,9 +1,27 @@
 //! What an operator says about the token.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use cryptoki::context::Pkcs11;
+
+use crate::error::Error;
 use crate::watch::Watch;
+
+/// A PKCS#11 module in this process's memory. It stays there as long as this or a clone is held, and whoever opens a token of it
+/// maps no code any more: a filter may forbid that from here on.
+#[derive(Clone, Debug)]
+pub struct Module(pub(crate) Pkcs11);
+
+impl Module {
+    /// Loads a shared library; its functions are not called yet.
+    ///
+    /// # Errors
+    /// [`Error::Module`]: it is not there, or is no PKCS#11 module.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        Pkcs11::new(path).map(Self).map_err(|e| Error::Module { path: path.to_owned(), why: e.to_string() })
+    }
+}
 
 /// The curve of a key. The audit and the sealing key are always P-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +51,7 @@ pub enum PinSource {
 /// Everything that [`crate::Token::open`] needs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The PKCS#11 module, a shared library.
-    pub module: PathBuf,
+    pub module: Module,
     pub token: TokenSelector,
     pub pin: PinSource,
     pub identity_curve: Curve,

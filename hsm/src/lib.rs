@@ -12,15 +12,17 @@ mod keys;
 mod link;
 mod memory;
 mod pin;
+mod places;
 pub mod seal;
 mod token;
 mod watch;
 
 pub use call::Call;
-pub use config::{Config, Curve, PinSource, Role, TokenSelector};
+pub use config::{Config, Curve, Module, PinSource, Role, TokenSelector};
 pub use error::Error;
 pub use keys::PublicKeys;
 pub use memory::{MAX_MEMORY, Memory};
 pub use pin::clear_refused_pin;
+pub use places::places;
 pub use token::Token;
 pub use watch::Watch;

@@ -38,13 +38,12 @@ struct Life {
 }
 
 impl Token {
-    /// Loads the module, finds the token and logs in. It needs no keys yet.
+    /// Finds the token and logs in. It needs no keys yet.
     ///
     /// # Errors
-    /// Module, token and PIN errors, each with what to do.
+    /// Token and PIN errors, each with what to do.
     pub fn open(config: Config) -> Result<Self, Error> {
-        let library = Pkcs11::new(&config.module)
-            .map_err(|e| Error::Module { path: config.module.clone(), why: e.to_string() })?;
+        let library = config.module.0.clone();
         let gate = PinGate::new(config.pin.clone(), config.refused_pin_marker.clone());
         let call = config.watch.begin();
         let link = Link::new(&library, &config, &gate)?;

@@ -13,7 +13,7 @@ use cryptoki::object::Attribute;
 use cryptoki::session::{Session, UserType};
 use pkcs11_shim::{Control, ENV_CONTROL, ENV_MODULE};
 
-use hsm::{Config, Curve, PinSource, Token, TokenSelector};
+use hsm::{Config, Curve, Module, PinSource, Token, TokenSelector};
 
 const CHILD: &str = "HSM_TEST_CHILD";
 const CONTROL: &str = "faults";
@@ -66,7 +66,7 @@ pub fn setup(dir: &Path) -> Vec<(String, String)> {
 impl Place {
     pub fn config(&self) -> Config {
         Config {
-            module: self.module.clone(),
+            module: Module::load(&self.module).unwrap(),
             token: TokenSelector::Label(LABEL.into()),
             pin: PinSource::File(self.pin_file.clone()),
             identity_curve: Curve::P256,
@@ -78,7 +78,7 @@ impl Place {
 
     /// The same token by the module that fails where it is told to.
     pub fn shim_config(&self) -> Config {
-        Config { module: Control::module(), ..self.config() }
+        Config { module: Module::load(&Control::module()).unwrap(), ..self.config() }
     }
 
     pub fn control(&self) -> Control {

@@ -21,6 +21,8 @@ const DOORS_KEEP: &[&str] = &[
     "NO_COLOR",
     #[cfg(debug_assertions)]
     config::seams::SPEED,
+    #[cfg(debug_assertions)]
+    jail::NO_JAIL,
 ];
 
 /// The sockets of a room, by the names that systemd's socket units give them.

@@ -5,11 +5,14 @@
 use config::command_line::{self, Wish};
 use config::{Auth, Config};
 use ipc::{EXIT_CONFIG, EXIT_LANE_LOST, EXIT_RETIRED, LANE_VARIABLE, Lane, SYSTEM_LANES};
+use jail::{Filter, Ground, Life, Notify};
 use signing_agent_api::{End, Settings, serve};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+
+/// Open files at the most: HTTP connections and feed clients, each with one, and the lane.
+const FILES: u64 = 1024;
 
 fn main() -> ExitCode {
     if let Err(error) = jail::enter() {
@@ -33,17 +36,32 @@ fn main() -> ExitCode {
         Ok(listener) => listener,
         Err(error) => return fails(1, &error),
     };
+    let notify = match walls(&config) {
+        Ok(notify) => notify,
+        Err(error) => return fails(1, &error),
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fails(1, &error),
     };
-    let code = runtime.block_on(run(&config, listener));
+    let code = runtime.block_on(run(&config, listener, notify));
     // What the drain left behind is not waited for.
     runtime.shutdown_background();
     code
 }
 
-async fn run(config: &Config, listener: std::net::TcpListener) -> ExitCode {
+/// The api needs no file any more, and no socket but those that it has and its lane.
+fn walls(config: &Config) -> Result<Notify, jail::Error> {
+    let notify = Notify::connect()?;
+    jail::limit(FILES, true)?;
+    let ground = Ground { required: config.jail.landlock_required, ..Ground::default() };
+    if let Some(missing) = ground.stand()? {
+        tracing::warn!("{missing}");
+    }
+    Ok(notify)
+}
+
+async fn run(config: &Config, listener: std::net::TcpListener, notify: Notify) -> ExitCode {
     // The socket may come from elsewhere than [api] listen.
     match (config.api.auth, listener.local_addr()) {
         (Auth::None, Ok(bound)) if !bound.ip().is_loopback() => {
@@ -57,7 +75,7 @@ async fn run(config: &Config, listener: std::net::TcpListener) -> ExitCode {
         Ok(lane) => lane,
         Err(error) => return fails(EXIT_LANE_LOST, &format!("the lane {}: {error}", path.display())),
     };
-    match attend(config, listener, lane).await {
+    match attend(config, listener, lane, notify).await {
         Ok(End::Stopped) => ExitCode::SUCCESS,
         Ok(End::Retired) => ExitCode::from(EXIT_RETIRED),
         Ok(End::LaneLost) => ExitCode::from(EXIT_LANE_LOST),
@@ -65,17 +83,14 @@ async fn run(config: &Config, listener: std::net::TcpListener) -> ExitCode {
     }
 }
 
-async fn attend(config: &Config, listener: std::net::TcpListener, lane: Lane) -> std::io::Result<End> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-    };
+async fn attend(config: &Config, listener: std::net::TcpListener, lane: Lane, notify: Notify) -> std::io::Result<End> {
+    let life = Life::new(notify)?;
     let bound = listener.local_addr()?;
+    // The lane is connected, and nothing has been read of it, nor of a client.
+    Filter::Api.install().map_err(std::io::Error::other)?;
+    jail::attempt();
     tracing::info!(%bound, "ready");
-    let end = serve(listener, lane, Settings::new(config, bound), stop).await?;
+    let end = serve(listener, lane, Settings::new(config, bound), life.lives()).await?;
     tracing::info!(?end, "ends");
     Ok(end)
 }

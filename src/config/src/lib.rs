@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub use backend::{Backend, Pin, backend_feed_url};
 pub use check::is_loopback;
 pub use sections::{
-    Api, Audit, Auth, Curve, Hsm, Ledger, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State, Token,
+    Api, Audit, Auth, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State, Token,
 };
 
 /// Where the file is when nobody says otherwise.
@@ -38,6 +38,7 @@ pub struct Config {
     pub state: State,
     pub ledger: Ledger,
     pub audit: Audit,
+    pub jail: Jail,
     pub log: Log,
 }
 

@@ -10,8 +10,8 @@ use toml::Spanned;
 
 use crate::strict::{self, Error};
 use crate::{
-    Api, Audit, Auth, Backend, Config, Curve, Hsm, Ledger, Level, Log, LogFormat, Pin, PolicyFile, Profile, Sealing,
-    State, Token, check,
+    Api, Audit, Auth, Backend, Config, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, Pin, PolicyFile, Profile,
+    Sealing, State, Token, check,
 };
 
 type Text = Option<Spanned<String>>;
@@ -34,6 +34,8 @@ struct RawFile {
     ledger: RawLedger,
     #[serde(default)]
     audit: RawAudit,
+    #[serde(default)]
+    jail: RawJail,
     #[serde(default)]
     log: RawLog,
 }
@@ -67,6 +69,8 @@ struct RawHsm {
     pin_file: Text,
     identity_curve: Text,
     call_deadline_seconds: Option<Spanned<i64>>,
+    #[serde(default)]
+    writable: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -106,6 +110,12 @@ struct RawAudit {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
+struct RawJail {
+    landlock: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 struct RawLog {
     format: Text,
     level: Text,
@@ -123,6 +133,7 @@ pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
         state: State { dir: page.path(&file.state.dir, "[state] dir")?.unwrap_or("/var/lib/signing-agent".into()) },
         ledger: page.ledger(&file.ledger)?,
         audit: page.audit(&file.audit)?,
+        jail: page.jail(&file.jail)?,
         log: page.log(&file.log)?,
     })
 }
@@ -184,8 +195,11 @@ impl Page<'_> {
     fn hsm(&self, raw: RawHsm) -> Result<Hsm, Error> {
         let profile = self.value(&raw.profile, "[hsm] profile", |s| match s {
             "local" => Ok(Profile::Local),
-            "network-hsm" => Err("\"network-hsm\" comes later; only \"local\" is possible so far".into()),
-            _ => Err("must be \"local\"".into()),
+            "network-hsm" => Ok(Profile::NetworkHsm),
+            _ => {
+                Err("must be \"local\", or \"network-hsm\" for a module that speaks over a network or to a service"
+                    .into())
+            }
         })?;
         let curve = self.value(&raw.identity_curve, "[hsm] identity_curve", |s| match s {
             "P-256" => Ok(Curve::P256),
@@ -193,11 +207,16 @@ impl Page<'_> {
             _ => Err("must be \"P-256\" or \"secp256k1\"".into()),
         })?;
         let module = self.path(&raw.module, "[hsm] module")?;
+        let writable = raw.writable.iter().map(|dir| {
+            check::path(dir.get_ref(), self.base).map_err(|why| self.fault(dir, &format!("[hsm] writable: {why}")))
+        });
+        let writable = writable.collect::<Result<_, _>>()?;
         Ok(Hsm {
             module: module.unwrap_or("/usr/lib/softhsm/libsofthsm2.so".into()),
             token: self.token(&raw.token, &raw.slot)?,
             profile: profile.unwrap_or(Profile::Local),
             pin_file: self.path(&raw.pin_file, "[hsm] pin_file")?,
+            writable,
             identity_curve: curve.unwrap_or(Curve::P256),
             call_deadline: Duration::from_secs(self.number(
                 &raw.call_deadline_seconds,
@@ -284,6 +303,18 @@ impl Page<'_> {
             Ok(number) if range.contains(&number) => Ok(number),
             _ => Err(self.fault(written, &format!("{key} must be a number from {} to {}", range.start(), range.end()))),
         }
+    }
+
+    fn jail(&self, raw: &RawJail) -> Result<Jail, Error> {
+        let required = self.value(&raw.landlock, "[jail] landlock", |s| match s {
+            "best-effort" => Ok(false),
+            "required" => Ok(true),
+            _ => {
+                Err("must be \"best-effort\", or \"required\": then no room starts on a kernel that lacks a part of it"
+                    .into())
+            }
+        })?;
+        Ok(Jail { landlock_required: required.unwrap_or(false) })
     }
 
     fn log(&self, raw: &RawLog) -> Result<Log, Error> {

@@ -22,6 +22,19 @@ pub fn crash_point(name: &str) {
 #[inline(always)]
 pub fn crash_point(_name: &str) {}
 
+/// The directory of the file that names a crash point: the process removes it.
+#[cfg(debug_assertions)]
+pub fn places() -> Vec<std::path::PathBuf> {
+    let file = std::env::var_os(CRASH_AT).map(std::path::PathBuf::from);
+    file.as_deref().and_then(std::path::Path::parent).map(Into::into).into_iter().collect()
+}
+
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn places() -> Vec<std::path::PathBuf> {
+    Vec::new()
+}
+
 /// A wait as it is to be waited.
 #[cfg(debug_assertions)]
 pub fn pace(wait: Duration) -> Duration {

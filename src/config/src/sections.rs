@@ -39,6 +39,8 @@ pub struct Hsm {
     pub profile: Profile,
     /// `None`: the systemd credential `token-pin`.
     pub pin_file: Option<PathBuf>,
+    /// Directories that the module writes in, besides those that SoftHSM's own configuration names.
+    pub writable: Vec<PathBuf>,
     pub identity_curve: Curve,
     /// A call into the module that takes longer has hung: the vault ends itself.
     pub call_deadline: Duration,
@@ -56,7 +58,10 @@ pub enum Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Profile {
+    /// The module works with files.
     Local,
+    /// The module speaks over a network or to a service of this machine.
+    NetworkHsm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +149,12 @@ impl State {
     fn lane(&self, name: impl AsRef<Path>) -> PathBuf {
         self.lanes_dir().join(name)
     }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Jail {
+    /// Whether a room starts where the kernel has Landlock not or in part.
+    pub landlock_required: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -136,9 +136,9 @@ fn a_token_is_named_once() {
 }
 
 #[test]
-fn what_comes_later_is_refused_with_words() {
-    refused_below("[hsm]", "profile = \"network-hsm\"", "comes later");
+fn a_word_that_is_none_is_refused_with_those_that_are() {
     refused_below("[hsm]", "profile = \"none\"", "must be \"local\"");
+    refused_below("[jail]", "landlock = \"off\"", "\"best-effort\"");
     refused_below("[hsm]", "identity_curve = \"P-384\"", "\"P-256\" or \"secp256k1\"");
     refused_below("[log]", "format = \"xml\"", "\"text\" or \"json\"");
     refused_below("[log]", "level = \"loud\"", "\"trace\"");

@@ -3,11 +3,14 @@
 //! Never: a secret of its own; what passes through is the vault's or the backend's.
 
 use config::command_line::{self, Wish};
+use jail::{Filter, Ground, Life, Notify};
 use signing_agent_courier::{End, Outside, Pace, serve};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+
+/// Open files at the most: 64 errands, their connections and DNS, the feed, the lane.
+const FILES: u64 = 1024;
 
 fn main() -> ExitCode {
     match start() {
@@ -34,23 +37,28 @@ fn start() -> Result<ExitCode, (u8, String)> {
     };
     let config = config::load(&path).map_err(|e| misconfigured(&e))?;
     config::logging::init("courier", &config.log);
+    let ground = ground(config.jail.landlock_required);
     // An error means that there is a provider already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outside = Outside::new(config).map_err(|e| misconfigured(&e))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| broken(&e))?;
-    let end = runtime.block_on(run(outside))?;
+    let notify = Notify::connect().map_err(|e| broken(&e))?;
+    jail::limit(FILES, true).map_err(|e| broken(&e))?;
+    if let Some(missing) = ground.stand().map_err(|e| broken(&e))? {
+        tracing::warn!("{missing}");
+    }
+    let end = runtime.block_on(run(outside, notify))?;
     Ok(ExitCode::from(end.code()))
 }
 
-async fn run(outside: Outside) -> Result<End, (u8, String)> {
-    let signals = |kind| signal(kind).map_err(|e| (1, format!("signals cannot be waited for: {e}")));
-    let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
+/// The resolver's files. They are read once, soon after the start.
+fn ground(required: bool) -> Ground {
+    let files = ["/etc/resolv.conf", "/etc/hosts"].map(PathBuf::from);
+    Ground { read: files.into(), connects: true, required, ..Ground::default() }
+}
+
+async fn run(outside: Outside, notify: Notify) -> Result<End, (u8, String)> {
+    let life = Life::new(notify).map_err(|e| (1, format!("signals cannot be waited for: {e}")))?;
     let path = match std::env::var_os(ipc::LANE_VARIABLE) {
         Some(path) => PathBuf::from(path),
         None => Path::new(ipc::SYSTEM_LANES).join("courier.sock"),
@@ -58,6 +66,9 @@ async fn run(outside: Outside) -> Result<End, (u8, String)> {
     let lane = ipc::Lane::connect(&path).await.map_err(|e| {
         (ipc::EXIT_LANE_LOST, format!("{}: no lane to the vault: {e}; is the vault running?", path.display()))
     })?;
+    // The lane is connected, and nothing has been read of it.
+    Filter::Courier.install().map_err(|e| (1, e.to_string()))?;
+    jail::attempt();
     tracing::info!(backend = outside.backend.url.as_str(), "ready");
-    Ok(serve(lane, outside, Pace::default(), stop).await)
+    Ok(serve(lane, outside, Pace::default(), life.lives()).await)
 }

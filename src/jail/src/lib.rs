@@ -1,17 +1,37 @@
 //! Enters: a fresh process, and the sockets that systemd or `signing-agent run` hands over.
-//! Leaves: a process that leaves no core, gains no privilege and can be read by no other of its user.
+//! Leaves: a process that leaves no core, gains no privilege, can be read by no other of its user, reaches the files that it
+//! needs and makes the system calls that it needs.
 //! Never: a room that goes on after a wall could not be built.
 //!
-//! This is the only crate of the rooms with `unsafe`, for taking over file descriptors and for locking memory.
+//! In this order: [`enter`], [`limit`], [`Ground::stand`], [`Filter::install`]; and only then the first byte from outside.
+//!
+//! This is the only crate of the rooms with `unsafe`: for taking over file descriptors, for locking memory, and for what a
+//! debug build attempts against its own walls.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+#[cfg(debug_assertions)]
+mod attempts;
+#[cfg(feature = "door")]
+mod door;
+mod filter;
+mod ground;
+mod limits;
 mod locked;
+mod notify;
+mod seams;
 mod sockets;
 
+#[cfg(feature = "door")]
+pub use door::Life;
+pub use filter::Filter;
+pub use ground::Ground;
+pub use limits::{die_with_parent, enter, limit};
 pub use locked::Locked;
+pub use notify::Notify;
+pub use seams::attempt;
+#[cfg(debug_assertions)]
+pub use seams::{ATTEMPT, NO_JAIL};
 pub use sockets::{Sockets, SocketsError};
-
-use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
 /// A wall that could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -21,22 +41,14 @@ pub struct Error {
     cause: std::io::Error,
 }
 
-/// The walls that need no knowledge of the room: no core file, not dumpable, no new privileges, files private by default.
-/// Call it first in `main`, before threads and before anything from outside is read.
-pub fn enter() -> Result<(), Error> {
-    let wall = |wall, result: rustix::io::Result<()>| result.map_err(|e| Error { wall, cause: e.into() });
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    wall("no core file (RLIMIT_CORE)", rustix::process::setrlimit(Resource::Core, none))?;
-    wall("not dumpable", rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
-    wall("no new privileges", rustix::thread::set_no_new_privs(true))?;
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    Ok(())
-}
+impl Error {
+    fn of(wall: &'static str) -> impl FnOnce(rustix::io::Errno) -> Self {
+        move |cause| Self { wall, cause: cause.into() }
+    }
 
-/// Has the kernel end this process when its parent's thread ends. Survives `exec`.
-pub fn die_with_parent() -> Result<(), Error> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|e| Error { wall: "end with the parent", cause: e.into() })
+    fn words(wall: &'static str, words: impl std::fmt::Display) -> Self {
+        Self { wall, cause: std::io::Error::other(words.to_string()) }
+    }
 }
 
 /// Who is at the other end of a Unix socket, (pid, uid), for the log: inside a user namespace it proves nothing.

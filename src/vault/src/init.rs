@@ -36,7 +36,7 @@ pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
     files::private_dir(&state.dir).map_err(|e| Trouble::lasting(at(&state.dir, &e)))?;
     let alone = files::lock(&state.dir).map_err(|e| Trouble::passing(at(&state.dir, &e)))?;
     let of_the_token = |e: hsm::Error| if e.is_of_the_pin() { Trouble::lasting(e) } else { Trouble::passing(e) };
-    let token = open_token(room).map_err(of_the_token)?;
+    let token = open_token(room, module(room)?).map_err(of_the_token)?;
     let keys = token.public_keys().map_err(of_the_token)?;
     let deed = Deed::read(&state.deed(), &keys).map_err(Trouble::lasting)?;
     deed.check_recipients(&recipients(config, &token).map_err(of_the_token)?).map_err(Trouble::lasting)?;
@@ -63,7 +63,7 @@ pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String
     for recipient in &config.sealing.recovery_recipients {
         seal::parse_recipient(recipient).map_err(|e| format!("[sealing] recovery_recipients: {e}"))?;
     }
-    let token = open_token(room).map_err(|e| e.to_string())?;
+    let token = open_token(room, module(room).map_err(|trouble| trouble.words)?).map_err(|e| e.to_string())?;
     let had_deed = state.deed().exists();
     let had_keys = token.public_keys().is_ok();
     // A token without the keys that the deed speaks of is the wrong one: nothing is made in it.
@@ -166,10 +166,15 @@ fn recipients(config: &Config, token: &Token) -> Result<Vec<String>, hsm::Error>
     Ok(std::iter::once(own).chain(config.sealing.recovery_recipients.iter().cloned()).collect())
 }
 
-fn open_token(room: &Room) -> Result<Token, hsm::Error> {
+/// The module that was loaded before the filter. Where none was, none can be any more.
+fn module(room: &Room) -> Result<&hsm::Module, Trouble> {
+    room.module.as_ref().map_err(|why| Trouble::lasting(format!("{why}; then restart the vault")))
+}
+
+fn open_token(room: &Room, module: &hsm::Module) -> Result<Token, hsm::Error> {
     let config = &room.config;
     Token::open(hsm::Config {
-        module: config.hsm.module.clone(),
+        module: module.clone(),
         token: match &config.hsm.token {
             config::Token::Label(label) => TokenSelector::Label(label.clone()),
             config::Token::Slot(slot) => TokenSelector::Slot(*slot),

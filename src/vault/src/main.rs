@@ -34,6 +34,7 @@ mod status;
 mod submit;
 mod vault;
 mod waiting;
+mod walls;
 mod watchdog;
 mod witness;
 
@@ -72,27 +73,37 @@ fn start() -> Result<ExitCode, (u8, String)> {
         None => return Err((2, command_line::usage("vault"))),
     };
     jail::enter().map_err(|e| broken(&e))?;
+    // SQLite would ask for the working directory.
+    let path = std::path::absolute(path).map_err(|e| broken(&e))?;
     let config = config::load(&path).map_err(|e| misconfigured(&e))?;
     config::logging::init("vault", &config.log);
     let policy = room::load_policy(&config).map_err(|words| misconfigured(&words))?;
     let sockets = jail::Sockets::take().map_err(|e| broken(&e))?;
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|e| broken(&e))?;
+    let notify = Arc::new(jail::Notify::connect().map_err(|e| broken(&e))?);
 
-    let room = room::Room::open(path, config, policy);
+    if let Some(missing) = walls::raise(&path, &config).map_err(|e| broken(&e))? {
+        tracing::warn!("{missing}");
+    }
+    let filter = walls::filter(&config);
+    let room = room::Room::open(path, config, policy, notify.clone());
+    // The module is in memory and, where it could be, logged in to; nothing from outside has been read.
+    filter.install().map_err(|e| broken(&e))?;
+    jail::attempt();
     gate::open(sockets, &room).map_err(|e| broken(&e))?;
-    wait_for_end(signals, &room);
+    notify.ready();
+    wait_for_end(signals);
+    notify.stopping();
+    room.close();
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns when the room was told to end and the ledger has what was under way.
-fn wait_for_end(mut signals: signal_hook::iterator::Signals, room: &Arc<room::Room>) {
+/// Returns when the room was told to end.
+fn wait_for_end(mut signals: signal_hook::iterator::Signals) {
     for signal in signals.forever() {
-        if signal == SIGHUP {
-            tracing::info!("nothing is reloaded on SIGHUP; restart to read the configuration again");
-            continue;
+        if signal != SIGHUP {
+            return tracing::info!("ending");
         }
-        tracing::info!("ending");
-        room.close();
-        return;
+        tracing::info!("nothing is reloaded on SIGHUP; restart to read the configuration again");
     }
 }

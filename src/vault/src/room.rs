@@ -15,6 +15,7 @@ use crate::{decide, feed, init, operator, registration, settle, status, watchdog
 use config::Config;
 use config::seams::crash_point;
 use ipc::{Answer, Ask, FeedState, Method, Refusal};
+use jail::Notify;
 use policy::Policy;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
@@ -51,6 +52,8 @@ pub struct Room {
     pub config_path: PathBuf,
     pub config: Config,
     pub policy: Policy,
+    /// Loaded once, at the start; why it was not.
+    pub module: Result<hsm::Module, String>,
     pub relay: Relay,
     pub errands: Errands,
     pub clock: Clock,
@@ -76,13 +79,15 @@ pub fn load_policy(config: &Config) -> Result<Policy, String> {
 
 impl Room {
     /// Opens the vault, where it can be; otherwise the room says why until that passes or the operator acts.
-    pub fn open(config_path: PathBuf, config: Config, policy: Policy) -> Arc<Self> {
+    pub fn open(config_path: PathBuf, config: Config, policy: Policy, notify: Arc<Notify>) -> Arc<Self> {
         let (clock, pool) = (Clock::start(), Pool::start(Pool::size()));
         let witnesses = Witnesses::new(config.audit.witnesses.len());
+        let module = hsm::Module::load(&config.hsm.module).map_err(|e| e.to_string());
         let room = Arc::new(Self {
             config_path,
             config,
             policy,
+            module,
             relay: Relay::default(),
             errands: Errands::new(clock.clone(), pool.clone()),
             clock,
@@ -95,7 +100,8 @@ impl Room {
             opening: Mutex::default(),
             doors: Mutex::default(),
         });
-        watchdog::start(room.token_watch.clone(), room.config.hsm.call_deadline, room.ledger_busy.clone());
+        let deadline = room.config.hsm.call_deadline;
+        watchdog::start(room.token_watch.clone(), deadline, room.ledger_busy.clone(), notify);
         room.try_open(0);
         room
     }

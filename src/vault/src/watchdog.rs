@@ -1,18 +1,22 @@
 //! A call into the token that hangs cannot be cancelled, nor one into a disk: past its deadline the vault says so and ends
-//! itself, to be started anew. Nothing else ends it; a backend that is away does not.
+//! itself, to be started anew. Nothing else ends it; a backend that is away does not. systemd's watchdog, where there is one, is
+//! told that all is well as long as this one finds it so.
 
 use crate::ledger::Busy;
 use config::seams::pace;
+use jail::Notify;
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const TICK: Duration = Duration::from_millis(250);
 /// How long the ledger may take for one transaction.
 const LEDGER: Duration = Duration::from_secs(60);
 
 /// Watches from now on.
-pub fn start(token: hsm::Watch, token_deadline: Duration, ledger: Busy) {
+pub fn start(token: hsm::Watch, token_deadline: Duration, ledger: Busy, notify: Arc<Notify>) {
     thread::spawn(move || {
+        let mut told = Instant::now();
         loop {
             thread::sleep(pace(TICK));
             for (what, time, deadline) in
@@ -25,6 +29,10 @@ pub fn start(token: hsm::Watch, token_deadline: Duration, ledger: Busy) {
                     );
                     std::process::abort();
                 }
+            }
+            if notify.every().is_some_and(|every| told.elapsed() >= every) {
+                notify.alive();
+                told = Instant::now();
             }
         }
     });

@@ -22,7 +22,7 @@ fn a_ledger_that_cannot_be_written_stops_signing_with_the_reason_until_it_can() 
     house.settings.environment = vec![
         ("LD_PRELOAD", shim(house.dir.path())),
         ("DISK_FAULT", fault.clone()),
-        ("DISK_FAULT_NAME", "ledger.sqlite".into()),
+        ("DISK_FAULT_NAME", house.state().join("ledger.sqlite")),
         ("SIGNING_AGENT_TEST_SPEED", "10".into()),
     ];
     assert!(house.output(&["init"]).status.success());

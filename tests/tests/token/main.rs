@@ -25,6 +25,7 @@ fn unregistered(hsm: &str) -> (House, Control) {
         House::empty(Settings { hsm: hsm.to_owned(), log_level: "info", ..Settings::with_policy(APPROVE_ALL) });
     let control = Control::new(&house.dir.path().join("token/faults"));
     house.settings.module = Some(Control::module());
+    house.settings.hsm += &format!("\nwritable = [{:?}]\n", house.dir.path().join("token"));
     house.settings.environment =
         vec![(ENV_MODULE, house.token.module.clone()), (ENV_CONTROL, control.path().to_owned())];
     house.write_config();

@@ -67,6 +67,8 @@ pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    // Not in files elsewhere, which the jail would refuse.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     let missing: &[&str] = match found {
         0 if create => &[TABLES, AUDIT_TABLES],
