@@ -95,7 +95,7 @@ fn an_api_that_asks(asks: u64) {
     let (approved, denied) = (id(&approved), id(&denied));
     let ask = |n: u64| match n % 8 {
         // It reads the ledger while the lane waits: seldom, so that the others come quickly.
-        0 if n % 64 == 0 => Ask::Health,
+        0 if n.is_multiple_of(64) => Ask::Health,
         // What came at the beginning, again and again; the answer is long, and a lane has room for so many octets.
         7 if n % 64 == 7 => Ask::FeedAfter { sequence: 1 },
         0 | 1 | 7 => Ask::Client,
