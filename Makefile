@@ -10,10 +10,11 @@ all: build
 build:
 	cargo build --release --locked --workspace --bins
 
-# What the tests call besides Rust: SoftHSM, a second PKCS#11 client, and a debugger that looks into the rooms' memory.
+# What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger and a tracer that look into the rooms, and a
+# network of a test's own.
 tools:
 	./softhsm-setup.sh --install-only
-	./install.sh pkcs11-tool=opensc gcore=gdb
+	./install.sh pkcs11-tool=opensc gcore=gdb strace=strace ip=iproute2
 
 # In the profile that `make test` uses, so that the two share one build.
 demo:
@@ -29,7 +30,7 @@ test: tools
 # PKCS#11 module (kryoptic), a little fuzzing, and every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
-	@grep -qa SIGNING_AGENT_TEST_ target/debug/signing-agent-vault
+	@for room in api courier vault; do grep -qa SIGNING_AGENT_TEST_ATTEMPT target/debug/signing-agent-$$room || exit 1; done
 	@if grep -la SIGNING_AGENT_TEST_ target/release/signing-agent*; then echo "test seams in a release build"; exit 1; fi
 	cargo test --locked -p signing-agent-tests --test crash -- --ignored --nocapture
 	cargo test --locked -p signing-agent-tests --test hostile -- --ignored --nocapture
