@@ -43,8 +43,8 @@ test: tools
 	cargo build --locked --workspace --bins
 	$(RUN_TESTS) --locked --workspace --no-fail-fast
 
-# The demo, hundreds of kills, ten thousand actions in a burst, the package in a clean booted system (as root), a little fuzzing, and
-# every bench once.
+# The demo, hundreds of kills, ten thousand actions in a burst, a million asks of a captured door, the house on a second PKCS#11
+# module (kryoptic), the package in a clean booted system (as root), a little fuzzing, and every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
 	@for room in api courier vault; do grep -qa SIGNING_AGENT_TEST_ATTEMPT target/debug/signing-agent-$$room || exit 1; done
@@ -54,6 +54,9 @@ test-long: tools demo
 	$(MAKE) deb NO_BUILD=1
 	./install.sh mmdebstrap=mmdebstrap systemd-nspawn=systemd-container
 	cargo test --locked -p signing-agent-tests --test service -- --ignored --nocapture
+	cargo test --locked -p signing-agent-tests --test walls -- --ignored --nocapture
+	./tests/kryoptic/build.sh >/dev/null
+	cargo test --locked -p signing-agent-tests --test kryoptic -- --ignored --nocapture
 	./fuzz/run.sh 10 none
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent -- --test
 

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Installs what is missing of COMMAND=PACKAGE …, with apt; without the rights for it, prints the line to type and fails.
+# Installs what is missing of COMMAND=PACKAGE …, or /FILE=PACKAGE (with wildcards), with apt; without the rights for it, prints the line to type and fails.
 set -euo pipefail
 
 missing=()
 for pair in "$@"; do
-    command -v "${pair%%=*}" >/dev/null 2>&1 || missing+=("${pair##*=}")
+    case $pair in
+        /*) compgen -G "${pair%%=*}" >/dev/null ;;
+        *) command -v "${pair%%=*}" >/dev/null 2>&1 ;;
+    esac || missing+=("${pair##*=}")
 done
 ((${#missing[@]})) || exit 0
 

@@ -8,12 +8,25 @@ use crate::reply::Reply;
 use crate::room::Room;
 use crate::settle::{expire, failed};
 use crate::vault::Vault;
+use config::seams::pace;
 use ipc::{ActionEnd, ActionId, Refusal, Verb};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the partner app waits for an end before it is told that there is none yet.
-const PATIENCE: Duration = Duration::from_secs(45);
+pub const PATIENCE: Duration = Duration::from_secs(45);
+/// How often that is looked after.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Tells those who have waited too long. One look for all of them: a timer for each would stay when its asker is answered,
+/// and a door that asks a million times would fill the memory with them.
+pub fn be_patient(room: Arc<Room>, vault: Arc<Vault>) {
+    for reply in vault.waiting.take_late(pace(PATIENCE)) {
+        reply.refuse(Refusal::Timeout);
+    }
+    let again = room.clone();
+    room.clock.after(LOOK, move || be_patient(again, vault));
+}
 
 /// The partner app's `PUT` or `DELETE`.
 pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
@@ -24,13 +37,7 @@ pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
     if vault.agent().is_none() {
         return reply.refuse(Refusal::NotRegistered);
     }
-    let number = vault.waiting.add(&id, verb, reply);
-    let (patient, late) = (vault.clone(), id.clone());
-    room.clock.after(PATIENCE, move || {
-        for (_, reply) in patient.waiting.take(&late, |n, _| n == number) {
-            reply.refuse(Refusal::Timeout);
-        }
-    });
+    vault.waiting.add(&id, verb, reply);
     let (room, then) = (room.clone(), vault.clone());
     let wanted = id.clone();
     vault.ledger.post(
@@ -47,7 +54,7 @@ pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
 pub fn stands(room: &Arc<Room>, vault: &Arc<Vault>, row: Row) {
     let id = row.seen.id.clone();
     let contradicted = |verb, refusal: &Refusal| {
-        for (_, reply) in vault.waiting.take(&id, |_, wanted| wanted == verb) {
+        for (_, reply) in vault.waiting.take(&id, |wanted| wanted == verb) {
             reply.refuse(refusal.clone());
         }
     };
@@ -78,7 +85,7 @@ pub fn stands(room: &Arc<Room>, vault: &Arc<Vault>, row: Row) {
 
 /// Nobody may release what policy denies.
 pub fn refuse_approvals(vault: &Vault, id: &ActionId, why: &str) {
-    for (_, reply) in vault.waiting.take(id, |_, verb| verb == Verb::Approve) {
+    for (_, reply) in vault.waiting.take(id, |verb| verb == Verb::Approve) {
         reply.refuse(Refusal::Denied(why.to_owned()));
     }
 }

@@ -27,8 +27,8 @@ pub struct Job {
     pub body: Vec<u8>,
     /// Whose one pass it carries, made when it is handed out.
     pub pass: Option<Arc<Agent>>,
-    /// Not handed out after this.
-    pub until: Option<Instant>,
+    /// Not handed out later than so long after it was added.
+    pub within: Option<Duration>,
     pub done: Box<dyn FnOnce(Outcome) + Send>,
 }
 
@@ -41,7 +41,9 @@ pub struct Errands {
 
 #[derive(Default)]
 struct Inner {
-    queue: VecDeque<Job>,
+    /// With numbers of their own.
+    queue: VecDeque<(u64, Job)>,
+    added: u64,
     asking: VecDeque<Reply>,
     /// By errand id, with the connection that it went to.
     out: HashMap<u64, (u64, Job)>,
@@ -62,11 +64,18 @@ impl Errands {
     }
 
     pub fn add(&self, job: Job) {
-        if let Some(until) = job.until {
+        let within = job.within;
+        let number = {
+            let mut inner = self.lock();
+            inner.added += 1;
+            let number = inner.added;
+            inner.queue.push_back((number, job));
+            number
+        };
+        if let Some(within) = within {
             let late = self.clone();
-            self.clock.after(until.saturating_duration_since(Instant::now()), move || late.end_late());
+            self.clock.after(within, move || late.end_late(number));
         }
-        self.lock().queue.push_back(job);
         self.hand_out();
     }
 
@@ -129,14 +138,12 @@ impl Errands {
         });
     }
 
-    fn end_late(&self) {
+    /// Nobody fetched it in its time.
+    fn end_late(&self, number: u64) {
         let mut inner = self.lock();
-        let now = Instant::now();
-        let late = |job: &Job| job.until.is_some_and(|until| until <= now);
-        while let Some(position) = inner.queue.iter().position(late) {
-            if let Some(job) = inner.queue.remove(position) {
-                self.end(&mut inner, job, Outcome::Failed(Failure::Timeout));
-            }
+        let late = inner.queue.binary_search_by_key(&number, |(number, _)| *number);
+        if let Some((_, job)) = late.ok().and_then(|position| inner.queue.remove(position)) {
+            self.end(&mut inner, job, Outcome::Failed(Failure::Timeout));
         }
     }
 
@@ -154,7 +161,7 @@ impl Errands {
             if !inner.may_pass() {
                 return self.postpone(&mut inner);
             }
-            let (Some(reply), Some(job)) = (inner.asking.pop_front(), inner.queue.pop_front()) else { return };
+            let (Some(reply), Some((_, job))) = (inner.asking.pop_front(), inner.queue.pop_front()) else { return };
             self.send(&mut inner, reply, job);
         }
     }

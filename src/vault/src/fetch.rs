@@ -1,7 +1,7 @@
 //! From an action's id to a record of what becomes of it: its bytes are fetched, judged, and the verdict recorded.
 
 use crate::clock;
-use crate::decide::{reconsider, refuse_approvals};
+use crate::decide::{PATIENCE, reconsider, refuse_approvals};
 use crate::ledger::{self, Fate, Settling};
 use crate::outcome::{self, Said};
 use crate::pipeline::{Judged, Seen};
@@ -37,7 +37,9 @@ impl Wanted {
 pub fn fetch(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted) {
     let ours = matches!(wanted, Wanted::ByUs(_));
     let (again, then, id) = (room.clone(), vault.clone(), seen.id.clone());
-    send(room, vault, Method::Get, &id, Vec::new(), move |outcome| match outcome::read(outcome) {
+    // Nobody waits longer: with no courier there, what clients wish would pile up.
+    let within = (!ours).then_some(PATIENCE);
+    send(room, vault, Method::Get, &id, Vec::new(), within, move |outcome| match outcome::read(outcome) {
         // Who wanted it has gone, and nobody else asked.
         Said::Yes(_) if !ours && then.waiting.verb(&seen.id).is_none() => {}
         Said::Yes(body) => match outcome::messages(&body) {

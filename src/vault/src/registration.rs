@@ -19,7 +19,6 @@ use ipc::{Answer, Method, Outcome, Place, Refusal, Registration, Secret};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
-use std::time::Instant;
 use std::{fmt, thread};
 
 /// Registers on a thread of its own; one registration at a time.
@@ -257,7 +256,7 @@ impl Attempt<'_> {
             headers,
             body,
             pass,
-            until: Some(Instant::now() + TIMEOUT),
+            within: Some(TIMEOUT),
             done: Box::new(move |outcome| drop(tell.send(outcome))),
         });
         // Late errands end themselves: this covers the wait for a courier and the request.

@@ -149,6 +149,7 @@ impl Room {
         settle::resume(self, &vault);
         *self.work.write().unwrap_or_else(PoisonError::into_inner) = Ok(vault.clone());
         tracing::info!(registered = vault.agent().is_some(), "ready");
+        decide::be_patient(self.clone(), vault.clone());
         settle::sweep(self.clone(), vault);
         self.answer_tickets();
     }

@@ -67,7 +67,7 @@ pub fn submit(room: &Arc<Room>, vault: &Arc<Vault>, submitted: Submitted, tries:
     let body = serde_json::json!({ "signatures": texts }).to_string().into_bytes();
     let (again, then, id) = (room.clone(), vault.clone(), submitted.id().clone());
     let sent = id.clone();
-    send(room, vault, Method::Put, &id, body, move |outcome| {
+    send(room, vault, Method::Put, &id, body, None, move |outcome| {
         crash_point("action.answered");
         match outcome::read(outcome) {
             Said::Yes(_) => settle(&again, &then, &sent, Settling::decided(ActionEnd::Approved, String::new())),
@@ -86,7 +86,7 @@ pub fn submit(room: &Arc<Room>, vault: &Arc<Vault>, submitted: Submitted, tries:
 /// Tells the backend of a recorded rejection.
 pub fn withdraw(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, tries: Tries) {
     let (again, then, target) = (room.clone(), vault.clone(), id.clone());
-    send(room, vault, Method::Delete, &target, Vec::new(), move |outcome| {
+    send(room, vault, Method::Delete, &target, Vec::new(), None, move |outcome| {
         crash_point("action.withdrawn");
         match outcome::read(outcome) {
             Said::Yes(_) => settle(&again, &then, &id, Settling::decided(ActionEnd::Rejected, String::new())),
@@ -155,13 +155,15 @@ fn try_again(
     );
 }
 
-/// One request about an action, with a fresh pass, once it is in the audit log; its outcome is read on a pool thread.
+/// One request about an action, with a fresh pass, once it is in the audit log; its outcome is read on a pool thread. Where
+/// no courier fetches it `within` its time that is a timeout.
 pub fn send(
     room: &Arc<Room>,
     vault: &Arc<Vault>,
     method: Method,
     id: &ActionId,
     body: Vec<u8>,
+    within: Option<Duration>,
     done: impl FnOnce(Outcome) + Send + 'static,
 ) {
     let Some(agent): Option<Arc<Agent>> = vault.agent() else { return };
@@ -173,7 +175,7 @@ pub fn send(
         headers: Vec::new(),
         body,
         pass: Some(agent),
-        until: None,
+        within,
         done: Box::new(done),
     };
     let (again, then, id) = (room.clone(), vault.clone(), id.clone());

@@ -3,49 +3,58 @@
 use crate::reply::Reply;
 use ipc::{ActionEnd, ActionId, Answer, Refusal, Verb};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Partner apps that wait for an action's end.
 #[derive(Default)]
-pub struct Waiting(Mutex<(u64, HashMap<ActionId, Vec<Waiter>>)>);
+pub struct Waiting(Mutex<HashMap<ActionId, Vec<Waiter>>>);
 
-/// Its number, and what it wants.
-type Waiter = (u64, Verb, Reply);
+struct Waiter {
+    verb: Verb,
+    reply: Reply,
+    since: Instant,
+}
 
 impl Waiting {
-    /// The number that it is known by here.
-    pub fn add(&self, id: &ActionId, verb: Verb, reply: Reply) -> u64 {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.0 += 1;
-        let number = inner.0;
-        inner.1.entry(id.clone()).or_default().push((number, verb, reply));
-        number
+    pub fn add(&self, id: &ActionId, verb: Verb, reply: Reply) {
+        self.lock().entry(id.clone()).or_default().push(Waiter { verb, reply, since: Instant::now() });
     }
 
     /// What the first of them wants.
     pub fn verb(&self, id: &ActionId) -> Option<Verb> {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.1.get(id)?.first().map(|(_, verb, _)| *verb)
+        self.lock().get(id)?.first().map(|waiter| waiter.verb)
     }
 
-    pub fn take(&self, id: &ActionId, which: impl Fn(u64, Verb) -> bool) -> Vec<(Verb, Reply)> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(waiting) = inner.1.remove(id) else { return Vec::new() };
-        let (taken, left): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(number, verb, _)| which(*number, *verb));
-        if !left.is_empty() {
-            inner.1.insert(id.clone(), left);
+    pub fn take(&self, id: &ActionId, which: impl Fn(Verb) -> bool) -> Vec<(Verb, Reply)> {
+        let mut waiting = self.lock();
+        let Some(of_it) = waiting.get_mut(id) else { return Vec::new() };
+        let taken =
+            of_it.extract_if(.., |waiter| which(waiter.verb)).map(|waiter| (waiter.verb, waiter.reply)).collect();
+        if of_it.is_empty() {
+            waiting.remove(id);
         }
-        taken.into_iter().map(|(_, verb, reply)| (verb, reply)).collect()
+        taken
+    }
+
+    /// Those who have waited so long.
+    pub fn take_late(&self, patience: Duration) -> Vec<Reply> {
+        let mut late = Vec::new();
+        self.lock().retain(|_, of_it| {
+            late.extend(of_it.extract_if(.., |waiter| waiter.since.elapsed() >= patience).map(|waiter| waiter.reply));
+            !of_it.is_empty()
+        });
+        late
     }
 
     pub fn refuse(&self, id: &ActionId, refusal: &Refusal) {
-        for (_, reply) in self.take(id, |_, _| true) {
+        for (_, reply) in self.take(id, |_| true) {
             reply.refuse(refusal.clone());
         }
     }
 
     pub fn end(&self, id: &ActionId, end: ActionEnd) {
-        for (verb, reply) in self.take(id, |_, _| true) {
+        for (verb, reply) in self.take(id, |_| true) {
             match (verb, end) {
                 (Verb::Approve, ActionEnd::Approved) | (Verb::Reject, ActionEnd::Rejected) => {
                     reply.send(Answer::Decided { verb });
@@ -53,5 +62,9 @@ impl Waiting {
                 _ => reply.refuse(Refusal::Contradiction(end)),
             }
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ActionId, Vec<Waiter>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

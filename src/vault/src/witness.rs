@@ -10,7 +10,6 @@ use ::audit::witness::{add_checkpoint_body, conflict_size, cosignatures};
 use ipc::{Method, Outcome, Place, Secret};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 /// What each witness of the configuration is thought to have seen last.
 pub struct Witnesses(Vec<Mutex<Seen>>);
@@ -75,7 +74,7 @@ fn submit(room: &Arc<Room>, vault: &Arc<Vault>, number: usize, size: u64, note: 
                 headers: vec![("content-type".into(), Secret::new("text/plain; charset=utf-8".into()))],
                 body,
                 pass: None,
-                until: Some(Instant::now() + TIMEOUT),
+                within: Some(TIMEOUT),
                 done: Box::new(move |outcome| {
                     if let Some(has) =
                         answered(&room, &then, number, (size, &note), outcome).filter(|has| again && *has < size)

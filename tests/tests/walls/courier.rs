@@ -1,105 +1,13 @@
 //! A captured courier is the backend, to the vault: it may say what it likes, and gets no signature that nobody approved.
 
-use crate::door::{Captured, Door, house_stands, pid, status};
-use ipc::{Answer, Ask, Errand, MAX_FEED_MESSAGE, Method, Outcome, Refusal};
+use crate::door::{Captured, house_stands, pid};
+use crate::outside::{Courier, agent_id, asset, delete, put, signs};
+use ipc::{Answer, MAX_FEED_MESSAGE, Method, Refusal};
 use serde_json::{Value, json};
-use signing_agent_tests::{APPROVE_ALL, House, Settings, call, until};
-use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use signing_agent_tests::{APPROVE_ALL, House, Settings};
 
-const NO_WITHDRAWALS: &str =
+pub const NO_WITHDRAWALS: &str =
     "[[rule]]\nname = \"no withdrawals\"\nverdict = \"deny\"\naction_types = [\"ApproveWithdraw\"]\n";
-
-/// The courier's lane in the test's hands.
-struct Courier<'a> {
-    house: &'a House,
-    door: Door,
-    agent: String,
-}
-
-impl<'a> Courier<'a> {
-    fn connect(house: &'a House, agent: &str) -> Self {
-        Self { house, door: Door::connect(house, "courier.sock"), agent: agent.to_owned() }
-    }
-
-    fn feed(&mut self, message: &str) -> Answer {
-        self.door.ask(&Ask::FeedMessage(message.into()))
-    }
-
-    fn event(&self, id: &str, claim: &str) -> Value {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        json!({"id": id, "coreClientID": self.agent, "type": claim, "status": "pending", "timestamp": now,
-               "expireTime": now + 600})
-    }
-
-    /// An event that the vault takes for an action, its bytes fetched at once; what the vault wants next.
-    fn announce(&mut self, id: &str, claim: &str, message: &str) {
-        let event = self.event(id, claim).to_string();
-        assert_eq!(self.feed(&event), Answer::Noted);
-        let get = self.next(Method::Get, id);
-        self.serve(&get, message);
-    }
-
-    /// The next errand, which must be this.
-    fn next(&mut self, method: Method, id: &str) -> Errand {
-        match self.door.ask(&Ask::NextErrand) {
-            Answer::Errand(errand) => {
-                let expected = (method, format!("action/{id}"));
-                assert_eq!((errand.method, errand.tail.clone()), expected, "{}", self.house.log());
-                errand
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn serve(&mut self, errand: &Errand, message: &str) {
-        self.done(errand.id, json!({ "messages": [message] }));
-    }
-
-    fn done(&mut self, errand: u64, body: Value) {
-        let outcome = Outcome::Reply { status: 200, body: body.to_string().into_bytes(), retry_after: None };
-        assert_eq!(self.door.ask(&Ask::ErrandDone { errand, outcome }), Answer::Noted);
-    }
-
-    fn rejects(&mut self, id: &str) {
-        let delete = self.next(Method::Delete, id);
-        self.done(delete.id, json!({}));
-    }
-
-    /// The approval of this message and nothing else.
-    fn approves(&mut self, id: &str, message: &str) {
-        let put = self.next(Method::Put, id);
-        signs(self.house, &put, message);
-        self.done(put.id, json!({}));
-    }
-
-    fn until_stands(&self, actions: Value) {
-        let stands = || status(self.house)["actions"].clone();
-        until("the ledger says so", || stands() == actions, || format!("{}\n{}", stands(), self.house.log()));
-    }
-}
-
-/// The one signature of an approval is this agent's, over this message.
-fn signs(house: &House, put: &Errand, message: &str) {
-    let agents = house.control("GET", "/agents", None);
-    let key = hex::decode(agents[0]["blsPublicKey"].as_str().unwrap()).unwrap();
-    let body: Value = serde_json::from_slice(&put.body).unwrap();
-    let signatures = body["signatures"].as_array().unwrap();
-    assert_eq!(signatures.len(), 1, "{body}");
-    let signature = milagro::Signature::from_bytes(&hex::decode(signatures[0].as_str().unwrap()).unwrap()).unwrap();
-    let message = hex::decode(message).unwrap();
-    milagro::PublicKey::from_bytes(&key).unwrap().verify(&message, &signature).expect("a signature over these bytes");
-}
-
-/// An asset of this kind that no feed has told of, hex.
-fn asset(house: &House, kind: &str) -> String {
-    let made = house.control("POST", "/actions", Some(json!({"kind": kind, "announce": false})));
-    made["actions"][0]["messages"][0].as_str().unwrap().to_owned()
-}
-
-fn agent_id(house: &House) -> String {
-    house.ask("GET", "/api/v1/client", "").json()["agentID"].as_str().unwrap().to_owned()
-}
 
 #[test]
 fn a_captured_courier_gets_no_signature_over_bytes_that_policy_does_not_approve() {
@@ -220,18 +128,4 @@ fn an_outcome_of_an_errand_that_is_not_out_or_is_another_connections_changes_not
     courier.serve(&get, &right);
     courier.approves("w1", &right);
     courier.until_stands(json!({"approved": 1}));
-}
-
-fn put(house: &House, id: &str) -> thread::JoinHandle<u16> {
-    decide(house, "PUT", id)
-}
-
-fn delete(house: &House, id: &str) -> thread::JoinHandle<u16> {
-    decide(house, "DELETE", id)
-}
-
-/// The partner app's word, and the status that it gets.
-fn decide(house: &House, method: &'static str, id: &str) -> thread::JoinHandle<u16> {
-    let url = house.url(&format!("/api/v1/client/action/{id}"));
-    thread::spawn(move || call(method, &url, &[], b"").expect("the api answers").status)
 }

@@ -67,6 +67,11 @@ impl Door {
         Self { stream, asked: 0 }
     }
 
+    /// For who writes while this reads.
+    pub fn writer(&self) -> UnixStream {
+        self.stream.try_clone().unwrap()
+    }
+
     /// False where the vault has ended the connection.
     pub fn send(&mut self, octets: &[u8]) -> bool {
         self.stream.write_all(octets).is_ok()
