@@ -1,5 +1,5 @@
 # The verbs of this project. `make demo` and `make test` are where to begin.
-.PHONY: all build install deb demo test test-long fuzz bench lint fmt tools clean
+.PHONY: all build install deb demo test test-long fuzz bench bench-jail lint fmt tools clean
 
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signing-agent-tools
 # nextest where the machine has it: faster, and each test in a process of its own.
@@ -27,11 +27,11 @@ deb:
 	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --locked --quiet --root $(TOOLS) cargo-deb@3.8.0 && rm -rf $(TOOLS)/target; }
 	$(TOOLS)/bin/cargo-deb --no-build --locked --profile $(PROFILE) -p signing-agent $(if $(DEB),-o $(DEB))
 
-# What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger that looks into the rooms' memory, and what says
-# whether systemd takes the units.
+# What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger and a tracer that look into the rooms, a network of a
+# test's own, and what says whether systemd takes the units.
 tools:
 	./softhsm-setup.sh --install-only
-	./install.sh pkcs11-tool=opensc gcore=gdb systemd-analyze=systemd
+	./install.sh pkcs11-tool=opensc gcore=gdb strace=strace ip=iproute2 systemd-analyze=systemd
 
 # In the profile that `make test` uses, so that the two share one build.
 demo:
@@ -47,12 +47,12 @@ test: tools
 # every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
-	@grep -qa SIGNING_AGENT_TEST_ target/debug/signing-agent-vault
+	@for room in api courier vault; do grep -qa SIGNING_AGENT_TEST_ATTEMPT target/debug/signing-agent-$$room || exit 1; done
 	@if grep -la SIGNING_AGENT_TEST_ target/release/signing-agent*; then echo "test seams in a release build"; exit 1; fi
 	cargo test --locked -p signing-agent-tests --test crash -- --ignored --nocapture
 	cargo test --locked -p signing-agent-tests --test hostile -- --ignored --nocapture
 	$(MAKE) deb NO_BUILD=1
-	./install.sh mmdebstrap=mmdebstrap systemd-nspawn=systemd-container ip=iproute2
+	./install.sh mmdebstrap=mmdebstrap systemd-nspawn=systemd-container
 	cargo test --locked -p signing-agent-tests --test service -- --ignored --nocapture
 	./fuzz/run.sh 10 none
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent -- --test
@@ -64,6 +64,11 @@ fuzz:
 bench: tools
 	cargo build --release --locked --workspace --bins
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent
+
+# Approvals with and without the jail, in one run.
+bench-jail: tools
+	cargo build --profile seams --locked --workspace --bins
+	cargo bench --profile seams --locked -p signing-agent-benches --bench jail
 
 lint:
 	cargo fmt --all --check

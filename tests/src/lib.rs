@@ -7,6 +7,6 @@ mod house;
 mod token;
 
 pub use custody_simulator::{Reply, Simulator, call};
-pub use house::{APPROVE_ALL, House, Settings, binary, looks_inside, signal, until};
+pub use house::{APPROVE_ALL, House, Settings, binary, capable, looks_inside, signal, until};
 pub use rustix::process::Signal;
 pub use token::Token;

@@ -23,6 +23,11 @@ pub enum Error {
     VaultDied(String),
     #[error("{}: in use by another `signing-agent`; stop that one first, or give this one a [state] dir of its own", .0.display())]
     Taken(PathBuf),
+    #[error(
+        "{} belongs to another user ({owner}): the agent is a service of this system? Then `systemctl start signing-agent.target` \
+         first, and type this again; else type it as that user", .dir.display()
+    )]
+    Foreign { dir: PathBuf, owner: u32 },
     #[error("{}: a socket's path has at most 107 octets; give [state] dir a shorter one", .0.display())]
     TooLong(PathBuf),
     #[error("{name} is neither beside this program nor in {}; install the rooms together", crate::handover::LIBEXEC)]

@@ -6,7 +6,7 @@ use std::fs::{DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,11 @@ impl Lanes {
     pub fn take(state: &config::State) -> Result<Lanes, Error> {
         let dir = state.lanes_dir();
         private(&state.dir, true)?;
+        // Root could work in it, and what it made there the service could not use.
+        let owner = std::fs::metadata(&state.dir).map_err(Error::at(&state.dir))?.uid();
+        if owner != rustix::process::geteuid().as_raw() {
+            return Err(Error::Foreign { dir: state.dir.clone(), owner });
+        }
         private(&dir, false)?;
         std::fs::set_permissions(&dir, Permissions::from_mode(0o700)).map_err(Error::at(&dir))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -307,3 +307,25 @@ fn a_room_does_not_start_for_a_parent_that_has_gone() {
     let pids: Vec<&str> = told.split_whitespace().collect();
     assert_eq!((child.status.code(), pids.len(), pids[0]), (Some(7), 2, pids[1]));
 }
+
+/// Root's `init` beside a service that is not up must not leave files that the service cannot read.
+#[test]
+fn another_users_state_directory_is_left_alone() {
+    let house = House::new();
+    let state = house.path("state");
+    fs::create_dir(&state).unwrap();
+    if std::os::unix::fs::chown(&state, Some(65534), None).is_err() {
+        eprintln!("NOT LOOKED AT: another user's state directory: giving one away takes root");
+        return;
+    }
+    for command in ["run", "init"] {
+        let output = house.output(&[command]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+        assert!(
+            said.contains("another user (65534)") && said.contains("systemctl start signing-agent.target"),
+            "{said}"
+        );
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 0, "{command}");
+    }
+}

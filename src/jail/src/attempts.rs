@@ -9,6 +9,8 @@ use std::ptr;
 struct Victim {
     /// A process of the same user.
     pid: i64,
+    /// A place in its memory that can be read.
+    address: usize,
     /// A file that exists, outside of what the room needs.
     file: CString,
     /// A path beside it that does not exist.
@@ -17,13 +19,14 @@ struct Victim {
     socket: Vec<u8>,
 }
 
-/// `NAME PID DIR`: attempts it, tells the outcome on standard error, and ends this process.
+/// `NAME PID ADDRESS DIR`, numbers decimal: attempts it, tells the outcome on standard error, and ends this process.
 pub fn run(what: &str) -> ! {
-    let words: Vec<&str> = what.splitn(3, ' ').collect();
-    let [name, pid, dir] = words[..] else { end(&format!("attempt: not understood: {what}")) };
+    let words: Vec<&str> = what.splitn(4, ' ').collect();
+    let [name, pid, address, dir] = words[..] else { end(&format!("attempt: not understood: {what}")) };
     let path = |file: &str| CString::new(format!("{dir}/{file}")).unwrap_or_default();
     let victim = Victim {
         pid: pid.parse().unwrap_or(-1),
+        address: address.parse().unwrap_or(0),
         file: path("file"),
         missing: path("missing"),
         socket: path("socket").into_bytes(),
@@ -38,8 +41,7 @@ pub fn run(what: &str) -> ! {
 fn end(words: &str) -> ! {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{words}");
-    // SAFETY: ends the process; no destructor of a module runs.
-    unsafe { libc::_exit(0) }
+    crate::end(0)
 }
 
 macro_rules! call {
@@ -82,10 +84,7 @@ fn process(name: &str, victim: &Victim) -> Option<i64> {
         }
         "process-ptrace" => call!(SYS_ptrace, libc::PTRACE_SEIZE, pid, 0, 0),
         "process-read-memory" => {
-            // Its stack pointer is a place that can be read (proc(5), /proc/PID/syscall has it last but one).
-            let text = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-            let stack = text.split_whitespace().rev().nth(1).and_then(|hex| usize::from_str_radix(&hex[2..], 16).ok());
-            let remote = libc::iovec { iov_base: stack.unwrap_or(0) as *mut _, iov_len: 8 };
+            let remote = libc::iovec { iov_base: victim.address as *mut _, iov_len: 8 };
             call!(SYS_process_vm_readv, pid, &raw const local, 1, &raw const remote, 1, 0)
         }
         "process-open-memory" => open(&CString::new(format!("/proc/{pid}/mem")).unwrap_or_default(), libc::O_RDWR),
@@ -107,8 +106,7 @@ fn process(name: &str, victim: &Victim) -> Option<i64> {
 /// The child of a fork has nothing to tell.
 fn leave(pid: i64) -> i64 {
     if pid == 0 {
-        // SAFETY: ends the child.
-        unsafe { libc::_exit(0) }
+        crate::end(0);
     }
     pid
 }

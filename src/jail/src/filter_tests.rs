@@ -39,7 +39,7 @@ fn every_rule_says_why() {
     let mut seen = 0;
     each_rule(|arch, filter, name, rule| {
         let comment = rule["comment"].as_str().unwrap_or_default();
-        assert!(comment.trim_start_matches("rare:").trim().len() >= 4, "{arch:?} {filter:?} {name}: {rule}");
+        assert!(comment.trim_start_matches("untraced:").trim().len() >= 4, "{arch:?} {filter:?} {name}: {rule}");
         seen += 1;
     });
     assert!(seen > 200, "{seen} rules");

@@ -5,8 +5,8 @@
 //!
 //! In this order: [`enter`], [`limit`], [`Ground::stand`], [`Filter::install`]; and only then the first byte from outside.
 //!
-//! This is the only crate of the rooms with `unsafe`: for taking over file descriptors, for locking memory, and for what a
-//! debug build attempts against its own walls.
+//! This is the only crate of the rooms with `unsafe`: for taking over file descriptors, for locking memory, for ending at
+//! once, and for what a debug build attempts against its own walls.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 #[cfg(debug_assertions)]
@@ -25,7 +25,7 @@ mod sockets;
 pub use door::Life;
 pub use filter::Filter;
 pub use ground::Ground;
-pub use limits::{die_with_parent, enter, limit};
+pub use limits::{die_with_parent, end, enter, limit};
 pub use locked::Locked;
 pub use notify::Notify;
 pub use seams::attempt;

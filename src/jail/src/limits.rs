@@ -33,6 +33,16 @@ fn set(resource: Resource, most: u64) -> rustix::io::Result<()> {
     setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
 }
 
+/// Ends this process at once, with all its threads. What libraries have registered for a process's end is not run: it would take
+/// away from under the other threads what they work with.
+pub fn end(code: u8) -> ! {
+    // SAFETY: _exit(2) takes any number, touches no memory and does not return.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::_exit(code.into())
+    }
+}
+
 /// Has the kernel end this process when its parent's thread ends. Survives `exec`.
 pub fn die_with_parent() -> Result<(), Error> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(Error::of("end with the parent"))

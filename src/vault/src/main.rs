@@ -41,34 +41,35 @@ mod witness;
 use config::command_line::{self, Wish};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io::Write;
-use std::process::ExitCode;
 use std::sync::Arc;
 
-fn main() -> ExitCode {
+fn main() {
     // A vault with a thread missing would look healthy: it ends whole, and is started anew.
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         tell(panic);
         std::process::abort();
     }));
-    match start() {
-        Ok(code) => code,
+    let code = match start() {
+        Ok(()) => 0,
         Err((code, words)) => {
             // Where stderr is closed there is nobody left to tell.
             let _ = writeln!(std::io::stderr(), "signing-agent-vault: {words}");
-            ExitCode::from(code)
+            code
         }
-    }
+    };
+    // Threads may still be at work in the module.
+    jail::end(code)
 }
 
-fn start() -> Result<ExitCode, (u8, String)> {
+fn start() -> Result<(), (u8, String)> {
     let broken = |e: &dyn std::fmt::Display| (1, e.to_string());
     let misconfigured = |e: &dyn std::fmt::Display| (ipc::EXIT_CONFIG, e.to_string());
     let path = match command_line::read(std::env::args_os().skip(1)) {
         Some(Wish::Run(path)) => path,
         Some(Wish::Version) => {
             let _ = writeln!(std::io::stdout(), "signing-agent-vault {}", env!("CARGO_PKG_VERSION"));
-            return Ok(ExitCode::SUCCESS);
+            return Ok(());
         }
         None => return Err((2, command_line::usage("vault"))),
     };
@@ -95,7 +96,7 @@ fn start() -> Result<ExitCode, (u8, String)> {
     wait_for_end(signals);
     notify.stopping();
     room.close();
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Returns when the room was told to end.

@@ -16,6 +16,7 @@ pub const ENV_CONTROL: &str = "PKCS11_SHIM_CONTROL";
 ///
 /// - `return CODE`: the real function is not called, and CODE is returned (`0x30`);
 /// - `delay-ms N`: N milliseconds later;
+/// - `dial ADDRESS:PORT`: a TCP connection is made first; where it cannot be, CKR_DEVICE_ERROR;
 /// - `hang`: not before the file changes;
 /// - `corrupt`: one bit of C_Sign's signature or of C_DeriveKey's secret is another;
 /// - `zero`: C_GenerateRandom gives zeros;

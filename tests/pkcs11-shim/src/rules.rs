@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use cryptoki_sys::{CK_RV, CKR_GENERAL_ERROR};
+use cryptoki_sys::{CK_RV, CKR_DEVICE_ERROR, CKR_GENERAL_ERROR};
 
 use crate::control::{ENV_CONTROL, log_of};
 
@@ -15,6 +16,8 @@ pub enum Fault {
     Return(CK_RV),
     Delay(Duration),
     Hang,
+    /// As a network HSM's module works.
+    Dial(SocketAddr),
     /// The rest concern what the function gives out.
     Corrupt,
     Zero,
@@ -43,8 +46,10 @@ pub fn before(function: &str) -> Result<(), CK_RV> {
         note(function);
     }
     let text = read();
-    match take(function, &text, |fault| matches!(fault, Fault::Return(_) | Fault::Delay(_) | Fault::Hang)) {
+    let is_before = |fault| matches!(fault, Fault::Return(_) | Fault::Delay(_) | Fault::Hang | Fault::Dial(_));
+    match take(function, &text, is_before) {
         Some(Fault::Return(code)) => Err(code),
+        Some(Fault::Dial(address)) => TcpStream::connect(address).map(drop).map_err(|_| CKR_DEVICE_ERROR),
         Some(Fault::Delay(time)) => {
             thread::sleep(time);
             Ok(())
@@ -102,6 +107,7 @@ fn parse(line: &str) -> Option<Rule> {
         }
         [function, "delay-ms", time] => (function, Fault::Delay(Duration::from_millis(time.parse().ok()?))),
         [function, "hang"] => (function, Fault::Hang),
+        [function, "dial", address] => (function, Fault::Dial(address.parse().ok()?)),
         [function @ ("C_Sign" | "C_DeriveKey"), "corrupt"] => (function, Fault::Corrupt),
         [function @ "C_GenerateRandom", "zero"] => (function, Fault::Zero),
         [function @ "C_CreateObject", "lose"] => (function, Fault::Lose),
