@@ -13,8 +13,9 @@ names=$(block "What is yours to say" | sed -n 's/^\([A-Z]*\)=.*/\1/p' | tr '\n' 
 [ "$names" = "BACKEND RESOURCE ADDRESSES " ] || fail "the page asks for other values than are given here: $names"
 
 promise "step 1: the package brings what it needs, makes users, starts nothing"
+# By itself, for curl recommends it too.
+yes 'apt-get install --simulate --no-install-recommends ./signing-agent_*.deb >/run/simulated; grep -q "^Inst ca-certificates " /run/simulated'
 page "1. The package"
-yes 'apt-mark showauto | grep -qx ca-certificates'
 yes 'test "$(systemctl is-enabled signing-agent.target)" = disabled'
 no 'systemctl is-active signing-agent.target || systemctl --quiet is-active "signing-agent*"'
 yes 'ldd /usr/libexec/signing-agent/* /usr/bin/signing-agent >/tmp/ldd && ! grep "not found" /tmp/ldd'
