@@ -20,7 +20,11 @@ fn house(profile: &str) -> (House, Arc<AtomicUsize>) {
     house.write_config();
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
-    thread::spawn(move || token.incoming().for_each(|_| drop(counted.fetch_add(1, Ordering::SeqCst))));
+    thread::spawn(move || {
+        for _ in token.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
     (house, calls)
 }
 

@@ -15,10 +15,6 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-fn contains(octets: &[u8], words: &[u8]) -> bool {
-    octets.windows(words.len()).any(|window| window == words)
-}
-
 /// A process's memory, all of it, by `gcore`.
 fn memory(pid: u32, dir: &Path) -> Vec<u8> {
     let mut gcore = Command::new("gcore");
@@ -138,7 +134,7 @@ fn after_a_registration_no_secret_is_in_files_logs_or_the_doors_memory() {
     let run = run.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap();
     for (name, pid) in [("api", after["api"]), ("courier", after["courier"]), ("run", run)] {
         let memory = memory(pid, &dumps);
-        assert!(memory.len() > 1 << 20 && contains(&memory, b"signing-agent"), "{name}: no memory");
+        assert!(memory.len() > 1 << 20 && search::contains(&memory, b"signing-agent"), "{name}: no memory");
         assert_eq!(search.find(&memory), [""; 0], "the memory of {name}");
     }
     // The same search finds what is there.

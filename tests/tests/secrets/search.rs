@@ -58,6 +58,11 @@ impl Search {
     }
 }
 
+#[allow(dead_code, reason = "not every test program that takes this file in asks it")]
+pub fn contains(octets: &[u8], words: &[u8]) -> bool {
+    octets.windows(words.len()).any(|window| window == words)
+}
+
 /// The ways in which a piece may be written. Backwards is how little-endian machines keep numbers.
 fn written(piece: &[u8]) -> Vec<Vec<u8>> {
     let mut ways = vec![piece.to_vec(), piece.iter().rev().copied().collect()];
