@@ -1,5 +1,5 @@
 # The verbs of this project. `make demo` and `make test` are where to begin.
-.PHONY: all build demo test test-long fuzz bench lint fmt tools clean
+.PHONY: all build install deb demo test test-long fuzz bench bench-jail lint fmt tools clean
 
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signing-agent-tools
 # nextest where the machine has it: faster, and each test in a process of its own.
@@ -10,11 +10,28 @@ all: build
 build:
 	cargo build --release --locked --workspace --bins
 
-# What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger and a tracer that look into the rooms, and a
-# network of a test's own.
+# What is built, and where it is: `make deb PROFILE=dev NO_BUILD=1` packs what is in target/debug as it is.
+PROFILE ?= release
+PROGRAMS = $(abspath $(or $(CARGO_TARGET_DIR),target))/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+PREFIX ?= /usr
+
+# Programs, units, users' and directories' descriptions, examples, documents; nothing is enabled or started (docs/install.md).
+install:
+	packaging/install.sh "$(DESTDIR)" "$(PREFIX)" "$(PROGRAMS)"
+
+# target/debian/signing-agent_VERSION_ARCHITECTURE.deb, or the file or directory that DEB names.
+deb:
+	$(if $(NO_BUILD),,cargo build --profile $(PROFILE) --locked --workspace --bins)
+	./install.sh dpkg-shlibdeps=dpkg-dev
+	@test -x $(TOOLS)/bin/cargo-deb || { echo "cargo-deb is built once, into $(TOOLS); this takes a few minutes"; \
+	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --locked --quiet --root $(TOOLS) cargo-deb@3.8.0 && rm -rf $(TOOLS)/target; }
+	$(TOOLS)/bin/cargo-deb --no-build --locked --profile $(PROFILE) -p signing-agent $(if $(DEB),-o $(DEB))
+
+# What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger and a tracer that look into the rooms, a network of a
+# test's own, and what says whether systemd takes the units.
 tools:
 	./softhsm-setup.sh --install-only
-	./install.sh pkcs11-tool=opensc gcore=gdb strace=strace ip=iproute2
+	./install.sh pkcs11-tool=opensc gcore=gdb strace=strace ip=iproute2 systemd-analyze=systemd
 
 # In the profile that `make test` uses, so that the two share one build.
 demo:
@@ -26,14 +43,17 @@ test: tools
 	cargo build --locked --workspace --bins
 	$(RUN_TESTS) --locked --workspace --no-fail-fast
 
-# The demo, hundreds of kills, ten thousand actions in a burst, a million asks of a captured door, the house on a second
-# PKCS#11 module (kryoptic), a little fuzzing, and every bench once.
+# The demo, hundreds of kills, ten thousand actions in a burst, a million asks of a captured door, the house on a second PKCS#11
+# module (kryoptic), the package in a clean booted system (as root), a little fuzzing, and every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
 	@for room in api courier vault; do grep -qa SIGNING_AGENT_TEST_ATTEMPT target/debug/signing-agent-$$room || exit 1; done
 	@if grep -la SIGNING_AGENT_TEST_ target/release/signing-agent*; then echo "test seams in a release build"; exit 1; fi
 	cargo test --locked -p signing-agent-tests --test crash -- --ignored --nocapture
 	cargo test --locked -p signing-agent-tests --test hostile -- --ignored --nocapture
+	$(MAKE) deb NO_BUILD=1
+	./install.sh mmdebstrap=mmdebstrap systemd-nspawn=systemd-container
+	cargo test --locked -p signing-agent-tests --test service -- --ignored --nocapture
 	cargo test --locked -p signing-agent-tests --test walls -- --ignored --nocapture
 	./tests/kryoptic/build.sh >/dev/null
 	cargo test --locked -p signing-agent-tests --test kryoptic -- --ignored --nocapture
@@ -47,6 +67,11 @@ fuzz:
 bench: tools
 	cargo build --release --locked --workspace --bins
 	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent
+
+# Approvals with and without the jail, in one run.
+bench-jail: tools
+	cargo build --profile seams --locked --workspace --bins
+	cargo bench --profile seams --locked -p signing-agent-benches --bench jail
 
 lint:
 	cargo fmt --all --check

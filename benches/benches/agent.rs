@@ -4,6 +4,7 @@
 
 use criterion::{Criterion, Throughput};
 use serde_json::json;
+use signing_agent_benches::cpu;
 use signing_agent_tests::{APPROVE_ALL, House, Settings};
 use std::time::{Duration, Instant};
 
@@ -37,14 +38,4 @@ fn main() {
     }
     let stats = house.stats();
     assert_eq!((&stats["approved"], &stats["refusalsTotal"]), (&json!(settled), &json!(0)), "{stats}");
-}
-
-/// What the three rooms have used so far, user and system (proc(5), stat fields 14 and 15, in hundredths of a second).
-fn cpu(house: &House) -> Duration {
-    let ticks = |pid: u32| -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    };
-    Duration::from_millis(house.rooms().iter().map(|(_, pid)| ticks(*pid) * 10).sum())
 }

@@ -57,11 +57,14 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Finds the room's program beside this one, else in [`LIBEXEC`]. `config` is absolute.
+    /// Finds the room's program beside this one, else in `../libexec/signing-agent` (another PREFIX than /usr), else in [`LIBEXEC`].
+    /// `config` is absolute.
     pub fn find(kind: Kind, config: &Path, lane: Option<PathBuf>) -> Result<Recipe, Error> {
         let shim = std::env::current_exe().map_err(Error::system("find this program's own path"))?;
         let name = format!("signing-agent-{}", kind.name());
-        let places = [shim.with_file_name(&name), Path::new(LIBEXEC).join(&name)];
+        let prefix = shim.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+        let libexec = prefix.join("libexec/signing-agent").join(&name);
+        let places = [shim.with_file_name(&name), libexec, Path::new(LIBEXEC).join(&name)];
         let program = places.into_iter().find(|place| place.is_file()).ok_or(Error::NoRoom { name })?;
         Ok(Recipe { kind, shim, program, config: config.to_owned(), lane })
     }

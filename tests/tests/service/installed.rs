@@ -1,0 +1,80 @@
+//! What is installed, and that a package holds the same.
+
+use crate::{install, modes, source};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// The files that `[package.metadata.deb]` puts into the package, with their modes.
+fn packed() -> BTreeMap<String, u32> {
+    let manifest: toml::Table = fs::read_to_string(source("src/agent/Cargo.toml")).unwrap().parse().unwrap();
+    let deb = &manifest["package"]["metadata"]["deb"];
+    // What cargo-deb makes of `license-file`.
+    let mut found = BTreeMap::from([("usr/share/doc/signing-agent/copyright".to_owned(), 0o644)]);
+    assert_eq!(deb["license-file"].as_str(), Some("../../packaging/debian/copyright"));
+    for asset in deb["assets"].as_array().unwrap() {
+        let [from, to, mode] = [0, 1, 2].map(|at| asset[at].as_str().unwrap());
+        let mode = u32::from_str_radix(mode, 8).unwrap();
+        let from = Path::new(from);
+        let name = from.file_name().unwrap().to_str().unwrap();
+        let names = match name.split_once('*') {
+            None => vec![name.to_owned()],
+            Some((_, end)) => {
+                let dir = source("src/agent").join(from.parent().unwrap());
+                let names = fs::read_dir(dir).unwrap().flatten().filter(|entry| entry.path().is_file());
+                let names = names.map(|entry| entry.file_name().into_string().unwrap());
+                names.filter(|name| name.ends_with(end)).collect()
+            }
+        };
+        assert!(!names.is_empty(), "{} is nothing", from.display());
+        found.extend(names.into_iter().map(|name| (format!("{to}{name}"), mode)));
+    }
+    found
+}
+
+#[test]
+fn the_package_holds_what_make_install_installs() {
+    let root = install("/usr");
+    assert_eq!(packed(), modes(root.path()));
+}
+
+#[test]
+fn every_unit_drop_in_and_document_of_the_source_is_installed() {
+    let root = install("/usr");
+    let installed = modes(root.path());
+    let installed: Vec<_> = installed.keys().map(|path| path.rsplit('/').next().unwrap()).collect();
+    for dir in ["systemd", "systemd/signing-agent-.service.d", "systemd/drop-ins", "packaging/examples", "docs"] {
+        for entry in fs::read_dir(source(dir)).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+            let name = entry.file_name().into_string().unwrap();
+            assert!(installed.contains(&name.as_str()), "{dir}/{name} is not installed");
+        }
+    }
+}
+
+#[test]
+fn nothing_secret_and_nothing_writable_is_installed_and_no_unit_is_enabled() {
+    let root = install("/usr");
+    for (path, mode) in modes(root.path()) {
+        assert!(mode == 0o644 || mode == 0o755, "{path} has mode {mode:o}");
+        assert!(path.starts_with("usr/"), "{path} would be an administrator's, or a conffile");
+        assert!(!path.contains(".wants/"), "{path} enables something");
+    }
+}
+
+#[test]
+fn under_another_prefix_units_name_the_programs_there() {
+    let root = install("/usr/local");
+    let units = root.path().join("usr/local/lib/systemd/system");
+    for room in ["vault", "api", "courier"] {
+        let unit = fs::read_to_string(units.join(format!("signing-agent-{room}.service"))).unwrap();
+        let program = format!("/usr/local/libexec/signing-agent/signing-agent-{room}");
+        for line in [format!("ExecStart={program}"), format!("ExecPaths={program}")] {
+            assert!(unit.lines().any(|l| l == line), "{room}: no line {line}");
+        }
+        assert!(root.path().join(program.trim_start_matches('/')).is_file());
+    }
+    for (path, _) in modes(&units) {
+        let text = fs::read_to_string(units.join(&path)).unwrap();
+        assert!(!text.contains("=/usr/libexec/") && !text.contains("=file:///usr/share/"), "{path} looks below /usr");
+    }
+}
