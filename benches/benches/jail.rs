@@ -27,7 +27,11 @@ impl Agent {
         let house = House::registered(settings);
         for (room, pid) in house.rooms() {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-            assert_eq!(status.contains("Seccomp:\t2"), jailed, "{room}: is this a build with debug assertions?\n{status}");
+            assert_eq!(
+                status.contains("Seccomp:\t2"),
+                jailed,
+                "{room}: is this a build with debug assertions?\n{status}"
+            );
         }
         Self { house, settled: 0, bursts: Vec::new() }
     }
