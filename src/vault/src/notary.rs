@@ -52,6 +52,8 @@ struct State {
     /// When the token was last looked at, and what it said.
     looked: Option<Instant>,
     ill: Option<String>,
+    /// How many records the last checkpoint covers that left in this life.
+    published: u64,
 }
 
 /// The name of this agent's log: after its audit key.
@@ -106,7 +108,7 @@ impl Notary {
             }
         };
         let (wishes, wished) = channel();
-        let state = State { memory, overdue: None, looked: None, ill: None };
+        let state = State { memory, overdue: None, looked: None, ill: None, published: 0 };
         Ok(Self { key, epoch, wishes, wished: Mutex::new(Some(wished)), state: Mutex::new(state) })
     }
 
@@ -183,6 +185,7 @@ fn rounds(room: &Arc<Room>, vault: &Arc<Vault>, wished: &Receiver<Wish>) {
             // Who wished for it may have gone.
             let _ = wish.send(done.as_ref().map(|size| *size).map_err(ToString::to_string));
         }
+        room.witnesses.tend(room, vault);
         look(vault);
     }
 }
@@ -208,16 +211,25 @@ fn turn(
         if wished || enough {
             let (size, note) = sign(&vault.token, &vault.ledger, &vault.notary.key)?;
             *uncovered_since = None;
+            // First, for it is signed and kept whether the token remembers it or not.
+            publish(room, vault, size, note.clone());
             remember(vault, size, &note)?;
-            room.witnesses.publish(room, vault, size, note);
             return Ok(size);
         }
     }
     // What an earlier round did not get done.
     if let Some(note) = vault.ledger.call(move |t| audit::checkpoint(t, covered))? {
+        if vault.notary.lock().published < covered {
+            publish(room, vault, covered, note.clone());
+        }
         remember(vault, covered, &note)?;
     }
     Ok(covered)
+}
+
+fn publish(room: &Arc<Room>, vault: &Arc<Vault>, size: u64, note: String) {
+    room.witnesses.publish(room, vault, size, note);
+    vault.notary.lock().published = size;
 }
 
 /// Signs a checkpoint of what is in the log now and keeps it; its size and note.

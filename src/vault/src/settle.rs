@@ -51,9 +51,20 @@ pub fn failed(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, e: &ledger::E
 
 /// Goes on with what was under way when the vault ended.
 pub fn resume(room: &Arc<Room>, vault: &Arc<Vault>) {
-    match vault.ledger.call(Row::under_way) {
+    take_all_up(room, vault, vault.ledger.call(Row::under_way));
+}
+
+fn take_all_up(room: &Arc<Room>, vault: &Arc<Vault>, under_way: Result<Vec<ActionId>, ledger::Error>) {
+    match under_way {
         Ok(ids) => ids.into_iter().for_each(|id| take_up(room, vault, id, Tries::in_doubt())),
-        Err(e) => tracing::error!("what was under way is not taken up again: {e}"),
+        Err(e) => {
+            tracing::error!("what was under way is taken up again later: {e}");
+            let (again, vault) = (room.clone(), vault.clone());
+            room.clock.after(SWEEP, move || {
+                let then = vault.clone();
+                vault.ledger.post(Row::under_way, move |under_way| take_all_up(&again, &then, under_way));
+            });
+        }
     }
 }
 
@@ -64,7 +75,8 @@ pub fn take_up(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, tries: Tries)
         move |t| UnderWay::read(t, &wanted),
         move |read| match read {
             Ok(UnderWay::Fetch(seen)) => fetch(&room, &then, seen, Wanted::by_us()),
-            Ok(UnderWay::Sign(recorded)) => submit::sign(&room, &then, recorded, tries),
+            // Signatures are kept before any of them leaves: where there are none, nothing left.
+            Ok(UnderWay::Sign(recorded)) => submit::sign(&room, &then, recorded, tries.unsent()),
             Ok(UnderWay::Submit(submitted)) => submit::submit(&room, &then, submitted, tries),
             Ok(UnderWay::Withdraw) => submit::withdraw(&room, &then, id, tries),
             Ok(UnderWay::Nothing) => {}
@@ -83,7 +95,7 @@ pub fn sweep(room: Arc<Room>, vault: Arc<Vault>) {
                 Ok(expired) => {
                     for id in expired {
                         tracing::info!(action = %id, "settled: expired");
-                        then.waiting.end(&id, ActionEnd::Expired);
+                        let _ = then.waiting.end(&id, ActionEnd::Expired);
                     }
                 }
                 Err(e) => tracing::error!("nothing expires: {e}"),

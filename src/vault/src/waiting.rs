@@ -44,8 +44,12 @@ impl Waiting {
         }
     }
 
-    pub fn end(&self, id: &ActionId, end: ActionEnd) {
+    /// Tells all of them; whether one of them wanted the opposite of this end.
+    pub fn end(&self, id: &ActionId, end: ActionEnd) -> bool {
+        let mut contradicted = false;
         for (verb, reply) in self.take(id, |_, _| true) {
+            contradicted |=
+                matches!((verb, end), (Verb::Approve, ActionEnd::Rejected) | (Verb::Reject, ActionEnd::Approved));
             match (verb, end) {
                 (Verb::Approve, ActionEnd::Approved) | (Verb::Reject, ActionEnd::Rejected) => {
                     reply.send(Answer::Decided { verb });
@@ -53,5 +57,6 @@ impl Waiting {
                 _ => reply.refuse(Refusal::Contradiction(end)),
             }
         }
+        contradicted
     }
 }
