@@ -52,7 +52,7 @@ struct State {
     /// When the token was last looked at, and what it said.
     looked: Option<Instant>,
     ill: Option<String>,
-    /// How many records the last checkpoint covers that left in this life.
+    /// How many records the last checkpoint covers that left, in this life or before it.
     published: u64,
 }
 
@@ -96,9 +96,9 @@ impl Notary {
                 Condition::Frozen.write(t, 1)?;
                 audit::append(t, "rollback-accepted", &json!({ "by": who, "words": words }))?;
             }
-            Ok(epoch)
+            Ok((epoch, audit::counts(t)?.1))
         });
-        let epoch = epoch.map_err(Trouble::lasting)?;
+        let (epoch, published) = epoch.map_err(Trouble::lasting)?;
         let memory = match rollback {
             None => memory,
             Some(_) => {
@@ -108,7 +108,7 @@ impl Notary {
             }
         };
         let (wishes, wished) = channel();
-        let state = State { memory, overdue: None, looked: None, ill: None, published: 0 };
+        let state = State { memory, overdue: None, looked: None, ill: None, published };
         Ok(Self { key, epoch, wishes, wished: Mutex::new(Some(wished)), state: Mutex::new(state) })
     }
 
@@ -202,6 +202,13 @@ fn turn(
         vault.ledger.call(|t| Condition::Pulse.write(t, clock::now()))?;
     }
     let (size, covered) = vault.ledger.call(audit::counts)?;
+    // A recovery makes one before there is anybody to send it.
+    let published = vault.notary.lock().published;
+    if published < covered
+        && let Some(note) = vault.ledger.call(move |t| audit::checkpoint(t, covered))?
+    {
+        publish(room, vault, covered, note);
+    }
     if size == covered {
         *uncovered_since = None;
     } else {
@@ -219,9 +226,6 @@ fn turn(
     }
     // What an earlier round did not get done.
     if let Some(note) = vault.ledger.call(move |t| audit::checkpoint(t, covered))? {
-        if vault.notary.lock().published < covered {
-            publish(room, vault, covered, note.clone());
-        }
         remember(vault, covered, &note)?;
     }
     Ok(covered)

@@ -91,7 +91,8 @@ impl Witnesses {
         if let Some(mut seen) = self.seen(number) {
             seen.size = seen.size.max(size);
             seen.cosigned = seen.cosigned.max(size);
-            (seen.behind, seen.alarmed) = (None, false);
+            // What came meanwhile need not wait.
+            (seen.behind, seen.tried, seen.alarmed) = (None, None, false);
         }
     }
 
