@@ -124,6 +124,11 @@ impl Errands {
         self.lock().retire
     }
 
+    /// How many wait for a courier.
+    pub fn waiting(&self) -> usize {
+        self.lock().queue.len()
+    }
+
     /// Whether one pass more may be made now; it is counted.
     pub fn may_pass(&self) -> bool {
         self.lock().may_pass()

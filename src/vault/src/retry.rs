@@ -100,6 +100,11 @@ impl Retries {
         });
     }
 
+    /// How many wait for their next try.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// The backend is there again: what does not wait at its wish goes on now. How many that were.
     pub fn hurry(&self) -> usize {
         let ready: Vec<_> = self.lock().waiting.extract_if(|_, waiting| waiting.may_hurry).collect();

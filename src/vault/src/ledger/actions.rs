@@ -116,10 +116,16 @@ impl Row {
         self.messages.as_deref()
     }
 
-    /// The ids of what a restart takes up again; what is held waits for its client.
+    /// The ids of what was decided and is not settled; what is held waits for its client.
     pub fn under_way(transaction: &Transaction<'_>) -> Result<Vec<ActionId>, rusqlite::Error> {
-        let sql = "SELECT id FROM action WHERE settled IS NULL AND state IN ('seen', 'approving', 'rejecting')";
+        let sql = "SELECT id FROM action WHERE settled IS NULL AND state IN ('approving', 'rejecting')";
         ids(transaction.prepare(sql)?.query_map([], |row| row.get(0))?)
+    }
+
+    /// The ids of what was seen and not judged, so many at the most: what expires first comes first.
+    pub fn unjudged(transaction: &Transaction<'_>, most: usize) -> Result<Vec<ActionId>, rusqlite::Error> {
+        let sql = "SELECT id FROM action WHERE settled IS NULL AND state = 'seen' ORDER BY expires LIMIT ?1";
+        ids(transaction.prepare(sql)?.query_map([most], |row| row.get(0))?)
     }
 
     /// The expiry of what is unsettled and expires next, Unix seconds.

@@ -159,8 +159,10 @@ fn a_restart_takes_up_what_was_recorded_and_nothing_else_for_signing() {
     let done = seen("done").id;
     book.write(|t| settle(t, &done, &Settling::decided(ActionEnd::Approved, String::new()), 5));
     let under_way = book.write(Row::under_way);
-    assert_eq!(sorted(&under_way), ["approving", "rejecting", "seen"]);
-    for id in under_way {
+    assert_eq!(sorted(&under_way), ["approving", "rejecting"]);
+    let unjudged = book.write(|t| Row::unjudged(t, 10));
+    assert_eq!(sorted(&unjudged), ["seen"]);
+    for id in under_way.into_iter().chain(unjudged) {
         let read = book.write(|t| UnderWay::read(t, &id));
         match id.as_str() {
             "approving" => assert!(matches!(read, UnderWay::Sign(recorded) if recorded.messages() == [MESSAGE])),
@@ -311,4 +313,14 @@ fn an_approval_that_should_have_been_settled_is_counted() {
     let id = seen("w1").id;
     book.write(|t| settle(t, &id, &Settling::decided(ActionEnd::Approved, String::new()), 41));
     assert_eq!(book.write(|t| Row::overdue(t, 50, 60, 10)), 0);
+}
+
+#[test]
+fn what_waits_in_the_ledger_is_taken_up_by_its_expiry_and_a_bounded_number_at_once() {
+    let mut book = Book::new();
+    for (id, expires) in [("late", 300), ("soon", 100), ("later", 200)] {
+        book.write(|t| see(t, &Seen { expires: Some(expires), ..seen(id) }, 1));
+    }
+    let taken = book.write(|t| Row::unjudged(t, 2));
+    assert_eq!(taken.iter().map(ActionId::as_str).collect::<Vec<_>>(), ["soon", "later"]);
 }
