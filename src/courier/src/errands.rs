@@ -5,7 +5,7 @@ use ipc::{Answer, Ask, Errand, Failure, Lane, MAX_REPLY, Method, Outcome, Place}
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Request, Response};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 
 /// How many errands are under way at once; the next is not asked for before one is done.
@@ -60,7 +60,9 @@ async fn run(lane: Lane, outside: Arc<Outside>, errand: Errand) {
     match &outcome {
         Outcome::Reply { status, .. } => tracing::info!(errand = id, ?method, tail, status, ms, "done"),
         Outcome::Failed(Failure::Timeout) => tracing::warn!(errand = id, ?method, tail, ms, "no answer in time"),
-        Outcome::Failed(Failure::Transport(why)) => tracing::warn!(errand = id, ?method, tail, ms, why, "failed"),
+        Outcome::Failed(Failure::Transport(why) | Failure::NotSent(why)) => {
+            tracing::warn!(errand = id, ?method, tail, ms, why, "failed")
+        }
     }
     match lane.ask(Ask::ErrandDone { errand: id, outcome }).await {
         Ok(Answer::Noted) => {}
@@ -77,14 +79,22 @@ async fn go(outside: &Outside, errand: Errand) -> Outcome {
             Place::Backend => &outside.http,
             Place::Witness(_) => &outside.witness_http,
         };
-        let request = request(outside, errand)?;
-        read(http.execute(request).await.map_err(outside::words)?).await
+        let request = request(outside, errand).map_err(|words| Failure::NotSent(ipc::bounded(&words)))?;
+        let response = http.execute(request).await.map_err(failure)?;
+        read(response).await.map_err(|words| Failure::Transport(ipc::bounded(&words)))
     };
     match tokio::time::timeout(time, exchange).await {
         Ok(Ok(reply)) => reply,
-        Ok(Err(words)) => Outcome::Failed(Failure::Transport(ipc::bounded(&words))),
+        Ok(Err(failure)) => Outcome::Failed(failure),
         Err(_) => Outcome::Failed(Failure::Timeout),
     }
+}
+
+/// Name, connection and TLS come before the first octet of a request; after that it may have arrived.
+fn failure(error: reqwest::Error) -> Failure {
+    let unsent = error.is_connect() || error.is_builder();
+    let words = outside::words(error);
+    if unsent { Failure::NotSent(words) } else { Failure::Transport(words) }
 }
 
 fn request(outside: &Outside, errand: Errand) -> Result<Request, String> {
@@ -129,8 +139,13 @@ async fn read(mut response: Response) -> Result<Outcome, String> {
     Ok(Outcome::Reply { status: response.status().as_u16(), body, retry_after: retry_after(&response) })
 }
 
-/// `Retry-After` in its form of seconds (RFC 9110 §10.2.3); a date is passed over.
+/// `Retry-After` (RFC 9110 §10.2.3) as seconds: a date by this clock, nothing where it is over.
 fn retry_after(response: &Response) -> Option<u32> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse().ok())?
+    if value.bytes().all(|b| b.is_ascii_digit()) {
+        return value.parse().ok();
+    }
+    let left = httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).unwrap_or_default();
+    // A part of a second counts as one: not before that date.
+    u32::try_from(left.as_secs() + u64::from(left.subsec_nanos() > 0)).ok()
 }

@@ -5,12 +5,13 @@ mod house;
 
 use house::backend::{Backend, Heard, answer};
 use house::courier::Courier;
-use house::{Vault, errand, failure, reply, secret};
+use house::{Vault, errand, failure, reply, secret, unsent};
 use ipc::{Answer, Errand, Failure, MAX_REPLY, Method, Outcome};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, SystemTime};
 
 fn rooms(backend: &Backend) -> (Vault, Courier) {
     let vault = Vault::new();
@@ -100,19 +101,24 @@ fn a_reply_of_the_greatest_length_comes_home_and_a_longer_one_does_not() {
 }
 
 #[test]
-fn retry_after_is_told_in_seconds_alone() {
+fn retry_after_is_told_in_seconds_also_where_it_is_a_date() {
     let backend = Backend::http(|heard| {
         let value = match heard.line().split('/').nth(5).unwrap().split(' ').next().unwrap() {
             "a" => "17",
-            "b" => "Wed, 21 Oct 2026 07:28:00 GMT",
+            "b" => "Wed, 21 Oct 2015 07:28:00 GMT",
             "c" => "-1",
             "d" => "99999999999999999999",
+            "f" => &httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100)),
             _ => "",
         };
         answer("503 Service Unavailable", &format!("Retry-After: {value}\r\n"), b"busy")
     });
     let (vault, _courier) = rooms(&backend);
-    for (id, tail, expected) in [(1, "a", Some(17)), (2, "b", None), (3, "c", None), (4, "d", None), (5, "e", None)] {
+    vault.send(errand(9, Method::Get, "f"));
+    let wait = reply(vault.outcome(9)).2.unwrap();
+    assert!((90..=100).contains(&wait), "{wait} s");
+    for (id, tail, expected) in [(1, "a", Some(17)), (2, "b", Some(0)), (3, "c", None), (4, "d", None), (5, "e", None)]
+    {
         vault.send(errand(id, Method::Get, tail));
         assert_eq!(reply(vault.outcome(id)), (503, b"busy".to_vec(), expected), "{tail}");
     }
@@ -167,12 +173,12 @@ fn broken_connections_and_garbage_are_transport_failures_and_the_room_lives_on()
 }
 
 #[test]
-fn nobody_listening_is_a_transport_failure() {
+fn where_nobody_listens_nothing_was_sent() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let vault = Vault::new();
     let _courier = Courier::start(&vault, &format!("url = \"http://127.0.0.1:{port}/p\""));
     vault.send(errand(1, Method::Get, "action/w1"));
-    let words = failure(vault.outcome(1));
+    let words = unsent(vault.outcome(1));
     assert!(words.contains("refused") && !words.contains("action/w1"), "{words}");
 }
 
@@ -182,13 +188,13 @@ fn an_errand_out_of_its_place_or_with_a_torn_header_is_not_gone_on() {
     let (vault, _courier) = rooms(&backend);
     for (id, tail) in ["../../admin", "action/..", "a?b", "a#b", "a%2fb", "//elsewhere/x", ""].iter().enumerate() {
         vault.send(errand(id as u64, Method::Get, tail));
-        assert!(failure(vault.outcome(id as u64)).contains("tail"), "{tail}");
+        assert!(unsent(vault.outcome(id as u64)).contains("tail"), "{tail}");
     }
     let headers = vec![secret("x-api-key", "key\r\nx-other: smuggled")];
     vault.send(Errand { headers, ..errand(100, Method::Get, "init") });
-    assert_eq!(failure(vault.outcome(100)), "a header's value cannot be sent");
+    assert_eq!(unsent(vault.outcome(100)), "a header's value cannot be sent");
     vault.send(Errand { headers: vec![secret("x api", "v")], ..errand(101, Method::Get, "init") });
-    assert_eq!(failure(vault.outcome(101)), "a header's name cannot be sent");
+    assert_eq!(unsent(vault.outcome(101)), "a header's name cannot be sent");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod house;
 
 use house::backend::{Backend, accept_feed, answer, close_code, serve};
 use house::courier::{Courier, write_config};
-use house::{Vault, errand, failure, reply, secret};
+use house::{Vault, errand, reply, secret, unsent};
 use ipc::{Answer, Errand, Method};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -80,7 +80,7 @@ fn a_ca_file_is_trusted_and_nothing_else() {
         ("a CA that is neither", one_errand(&backend, "127.0.0.1", None, &other)),
         ("another name", one_errand(&elsewhere, "127.0.0.1", Some(&ours), &ours)),
     ] {
-        let words = failure(refused);
+        let words = unsent(refused);
         assert!(words.contains("certificate"), "{what}: {words}");
     }
 }
@@ -144,7 +144,7 @@ fn the_log_at_trace_level_holds_no_header_and_no_body() {
     // One that cannot be sent, so that its error is logged.
     let torn = vec![secret("x-api-key", "api-key-canary\n")];
     vault.send(Errand { id: 2, headers: torn, ..going });
-    failure(vault.outcome(2));
+    unsent(vault.outcome(2));
     vault.ticket("ws://user:ticket-canary@127.0.0.1/feed", "pass-canary");
     vault.wait("a refusal of the ticket", |seen| (seen.closed().len() == 1).then_some(()));
     vault.ticket(&format!("ws://localhost:{}/feed", backend.port), "pass-canary\u{7f}");

@@ -80,8 +80,10 @@ pub enum Outcome {
 pub enum Failure {
     /// No answer within the errand's time: whether the backend acted is not known.
     Timeout,
-    /// No connection, a broken one, a TLS failure, a reply that is no HTTP or too long; with bounded words.
+    /// A broken connection, a reply that is no HTTP or too long; with bounded words. Whether the backend acted is not known.
     Transport(String),
+    /// No connection came about, or the request was never sent for another cause; with bounded words. The backend did nothing.
+    NotSent(String),
 }
 
 /// The feed's connection, as the courier sees it.

@@ -123,3 +123,23 @@ impl Agent {
         Signed::new(recorded, |message| self.secrets.sign(message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 97 octets: the generator of G1, uncompressed, which is a point and so a token.
+    const GENERATOR: &str = "0417f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb\
+                             08b3f481e3aaa0f1a09e30ed741d8ae4fcf5e095d5d00af600db18cb2c04b3edd03cc744a2888ae40caa232946c5e7e1";
+
+    #[test]
+    fn a_signature_that_does_not_verify_is_never_given_out() {
+        let key = |octet| SecretKey::from_entropy(&[octet; 64]).unwrap();
+        let token = || mpin::Token::from_bytes(&hex::decode(GENERATOR).unwrap()).unwrap();
+        let good = Secrets::new(key(1), token()).unwrap();
+        assert!(good.sign(b"move it").is_ok());
+        // As after a flipped bit in the key, or a miscalculation.
+        let spoiled = Secrets { key: Locked::new(key(2)).unwrap(), ..good };
+        assert!(matches!(spoiled.sign(b"move it"), Err(Error::Curve(_))));
+    }
+}

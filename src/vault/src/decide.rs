@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::fetch::{self, Wanted, fetch};
-use crate::ledger::{Row, State};
+use crate::ledger::{self, Row, State};
 use crate::pipeline::Seen;
 use crate::reply::Reply;
 use crate::room::Room;
@@ -54,7 +54,11 @@ pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
 pub fn stands(room: &Arc<Room>, vault: &Arc<Vault>, row: Row) {
     let id = row.seen.id.clone();
     let contradicted = |verb, refusal: &Refusal| {
-        for (_, reply) in vault.waiting.take(&id, |wanted| wanted == verb) {
+        let refused = vault.waiting.take(&id, |wanted| wanted == verb);
+        if !refused.is_empty() {
+            on_record(vault, &id, verb);
+        }
+        for (_, reply) in refused {
             reply.refuse(refusal.clone());
         }
     };
@@ -79,8 +83,29 @@ pub fn stands(room: &Arc<Room>, vault: &Arc<Vault>, row: Row) {
             }
         }
         State::Rejecting => contradicted(Verb::Approve, &Refusal::Contradiction(ActionEnd::Rejected)),
-        State::Settled(end) => vault.waiting.end(&id, end),
+        State::Settled(end) => {
+            if vault.waiting.end(&id, end) {
+                on_record(vault, &id, if end == ActionEnd::Approved { Verb::Reject } else { Verb::Approve });
+            }
+        }
     }
+}
+
+/// A client's word against what stands: refused, on record and alarmed once, however often it is said.
+fn on_record(vault: &Arc<Vault>, id: &ActionId, verb: Verb) {
+    let what = match verb {
+        Verb::Approve => "the partner app approves what is rejected; refused",
+        Verb::Reject => "the partner app rejects what is approved; refused",
+    };
+    let (then, id, about) = (vault.clone(), id.clone(), id.clone());
+    vault.ledger.post(
+        move |t| ledger::contradiction(t, &about, what),
+        move |fresh| match fresh {
+            Ok(true) => then.alarm(Some(&id), what),
+            Ok(false) => {}
+            Err(e) => tracing::error!(action = %id, "a contradiction is not on record: {e}"),
+        },
+    );
 }
 
 /// Nobody may release what policy denies.

@@ -12,11 +12,19 @@ const HURRY: Duration = Duration::from_secs(5);
 const TICKETS: u32 = 40;
 const TICKETS_WITHIN: Duration = Duration::from_secs(10);
 
-#[derive(Default)]
+/// A courier that was lost is started anew within so long.
+const ABSENT: Duration = Duration::from_secs(5);
+/// So long a feed that is not open is no trouble yet.
+const SHUT: Duration = Duration::from_secs(60);
+
 pub struct Doors {
     pub api: Option<u64>,
     pub courier: Option<u64>,
-    pub feed: Option<FeedState>,
+    feed: Option<FeedState>,
+    /// Since when there is no courier.
+    absent: Option<Instant>,
+    /// Since when the feed is not open.
+    shut: Option<Instant>,
     /// When the feed was opened, or brought something.
     pub feed_heard: Option<Instant>,
     hurried: Option<Instant>,
@@ -25,11 +33,56 @@ pub struct Doors {
     pub tickets: Vec<Reply>,
 }
 
+impl Default for Doors {
+    fn default() -> Self {
+        let now = Some(Instant::now());
+        Self {
+            api: None,
+            courier: None,
+            feed: None,
+            absent: now,
+            shut: now,
+            feed_heard: None,
+            hurried: None,
+            given: None,
+            tickets: Vec::new(),
+        }
+    }
+}
+
 impl Doors {
+    /// What the courier says of the feed.
+    pub fn feed_is(&mut self, state: Option<FeedState>) {
+        if state == Some(FeedState::Open) {
+            self.shut = None;
+        } else {
+            self.shut.get_or_insert_with(Instant::now);
+        }
+        self.feed = state;
+    }
+
+    pub fn feed(&self) -> FeedState {
+        self.feed.clone().unwrap_or(FeedState::Idle)
+    }
+
+    /// What keeps the agent from hearing of actions, or the backend of approvals. `registered`: for how long, if so.
+    pub fn complaints(&self, registered: Option<Duration>) -> Vec<String> {
+        let absent = self.absent.is_some_and(|since| since.elapsed() > pace(ABSENT));
+        let absent = absent.then(|| "no courier is connected: nothing reaches the backend".to_owned());
+        let shut = self.shut.zip(registered).map(|(since, registered)| since.elapsed().min(registered));
+        let shut = shut.filter(|shut| *shut > pace(SHUT)).map(|shut| {
+            format!("the backend's feed is not open, for {} s now: new actions are not seen", shut.as_secs())
+        });
+        absent.into_iter().chain(shut).collect()
+    }
+
     pub fn opened(&mut self, lane: Lane, connection: u64) {
         match lane {
             Lane::Api => self.api = Some(connection),
-            Lane::Courier => (self.courier, self.feed) = (Some(connection), None),
+            Lane::Courier => {
+                (self.courier, self.absent) = (Some(connection), None);
+                self.feed_is(None);
+            }
             Lane::Admin => {}
         }
     }
@@ -40,7 +93,8 @@ impl Doors {
             Lane::Courier => {
                 self.courier = self.courier.filter(|current| *current != connection);
                 if self.courier.is_none() {
-                    self.feed = None;
+                    self.absent.get_or_insert_with(Instant::now);
+                    self.feed_is(None);
                 }
                 self.tickets.retain(|reply| reply.connection() != connection);
             }
@@ -72,6 +126,24 @@ impl Doors {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_courier_that_is_away_and_a_feed_that_is_shut_are_trouble_after_a_while() {
+        let ago = |wait: Duration| Instant::now().checked_sub(wait + Duration::from_secs(1));
+        let mut doors = Doors::default();
+        let (day, minute) = (Some(Duration::from_secs(86_400)), Some(Duration::from_secs(50)));
+        assert!(doors.complaints(day).is_empty(), "it has just begun");
+        (doors.absent, doors.shut) = (ago(ABSENT), ago(SHUT));
+        assert_eq!(doors.complaints(day).len(), 2);
+        assert_eq!(doors.complaints(None), ["no courier is connected: nothing reaches the backend"]);
+        doors.opened(Lane::Courier, 1);
+        assert!(matches!(&doors.complaints(day)[..], [words] if words.contains("feed")), "a courier alone is no feed");
+        assert!(doors.complaints(minute).is_empty(), "the agent has only just been registered");
+        doors.feed_is(Some(FeedState::Open));
+        assert!(doors.complaints(day).is_empty());
+        doors.ended(Lane::Courier, 1);
+        assert!(doors.absent.is_some() && doors.shut.is_some() && doors.complaints(day).is_empty());
+    }
 
     #[test]
     fn a_courier_that_asks_in_a_loop_is_bounded() {

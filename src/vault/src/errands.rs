@@ -17,6 +17,11 @@ const GRACE: Duration = Duration::from_secs(10);
 const PASSES_A_SECOND: u32 = 5_000;
 /// Errands that are out, or whose outcomes are being worked on: what a courier may make the vault hold of its replies.
 const MOST_OUT: usize = 256;
+/// Between two looks at what waits for a courier past its time.
+const LATE: Duration = Duration::from_secs(1);
+/// The longest pause that a 429 is given, and the pause where it names none.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// One request to the backend. `done` hears its outcome once, on a pool thread.
 pub struct Job {
@@ -27,8 +32,12 @@ pub struct Job {
     pub body: Vec<u8>,
     /// Whose one pass it carries, made when it is handed out.
     pub pass: Option<Arc<Agent>>,
-    /// Not handed out later than so long after it was added.
-    pub within: Option<Duration>,
+    /// Not handed out after this.
+    pub until: Option<Instant>,
+    /// Asked when it is about to leave: why it must not, if so.
+    pub may_go: Option<Box<dyn Fn() -> Result<(), String> + Send>>,
+    /// It keeps to the pause that a 429 asked for, and its own 429 makes one.
+    pub pauses: bool,
     pub done: Box<dyn FnOnce(Outcome) + Send>,
 }
 
@@ -41,9 +50,7 @@ pub struct Errands {
 
 #[derive(Default)]
 struct Inner {
-    /// With numbers of their own.
-    queue: VecDeque<(u64, Job)>,
-    added: u64,
+    queue: VecDeque<Job>,
     asking: VecDeque<Reply>,
     /// By errand id, with the connection that it went to.
     out: HashMap<u64, (u64, Job)>,
@@ -56,6 +63,10 @@ struct Inner {
     passes: u32,
     /// Another handing out is due when passes may be made again.
     postponed: bool,
+    /// What is late is looked for again.
+    watched: bool,
+    /// Since a 429: what `pauses` is not handed out before.
+    paused: Option<Instant>,
 }
 
 impl Errands {
@@ -64,19 +75,9 @@ impl Errands {
     }
 
     pub fn add(&self, job: Job) {
-        let within = job.within;
-        let number = {
-            let mut inner = self.lock();
-            inner.added += 1;
-            let number = inner.added;
-            inner.queue.push_back((number, job));
-            number
-        };
-        if let Some(within) = within {
-            let late = self.clone();
-            self.clock.after(within, move || late.end_late(number));
-        }
+        self.lock().queue.push_back(job);
         self.hand_out();
+        self.watch();
     }
 
     /// The courier asks for the next errand.
@@ -91,9 +92,12 @@ impl Errands {
         if inner.out.get(&errand).is_none_or(|(owner, _)| *owner != connection) {
             return;
         }
-        if let Some((_, job)) = inner.out.remove(&errand) {
-            self.end(&mut inner, job, outcome);
+        let Some((_, job)) = inner.out.remove(&errand) else { return };
+        if let (true, Outcome::Reply { status: 429, retry_after, .. }) = (job.pauses, &outcome) {
+            let asked = retry_after.map_or(PAUSE, |seconds| Duration::from_secs(seconds.into()));
+            self.pause(&mut inner, asked.min(LONGEST_PAUSE));
         }
+        self.end(&mut inner, job, outcome);
     }
 
     /// What a lost courier had may or may not have reached the backend.
@@ -120,6 +124,11 @@ impl Errands {
         self.lock().retire
     }
 
+    /// How many wait for a courier.
+    pub fn waiting(&self) -> usize {
+        self.lock().queue.len()
+    }
+
     /// Whether one pass more may be made now; it is counted.
     pub fn may_pass(&self) -> bool {
         self.lock().may_pass()
@@ -138,12 +147,39 @@ impl Errands {
         });
     }
 
-    /// Nobody fetched it in its time.
-    fn end_late(&self, number: u64) {
+    /// Looks again and again for what is late, as long as anything waits.
+    fn watch(&self) {
         let mut inner = self.lock();
-        let late = inner.queue.binary_search_by_key(&number, |(number, _)| *number);
-        if let Some((_, job)) = late.ok().and_then(|position| inner.queue.remove(position)) {
-            self.end(&mut inner, job, Outcome::Failed(Failure::Timeout));
+        if !inner.queue.is_empty() && !std::mem::replace(&mut inner.watched, true) {
+            let late = self.clone();
+            self.clock.after(LATE, move || {
+                late.end_late();
+                late.watch();
+            });
+        }
+    }
+
+    /// It never left, so nobody acted on it.
+    fn end_late(&self) {
+        let mut inner = self.lock();
+        inner.watched = false;
+        let now = Instant::now();
+        let (late, left): (VecDeque<_>, _) =
+            std::mem::take(&mut inner.queue).into_iter().partition(|job| job.is_late(now));
+        inner.queue = left;
+        for job in late {
+            self.end(&mut inner, job, unsent("no courier took it in time"));
+        }
+    }
+
+    /// The backend has too much of us: nothing more about actions before this is over.
+    fn pause(&self, inner: &mut Inner, wait: Duration) {
+        let until = Instant::now() + config::seams::pace(wait);
+        if inner.paused.is_none_or(|paused| paused < until) {
+            tracing::warn!(seconds = wait.as_secs(), "the backend has too much (429): what waits for it goes on later");
+            inner.paused = Some(until);
+            let again = self.clone();
+            self.clock.after(wait, move || again.hand_out());
         }
     }
 
@@ -157,12 +193,17 @@ impl Errands {
             }
             return;
         }
-        while !inner.asking.is_empty() && !inner.queue.is_empty() && inner.out.len() + inner.working < MOST_OUT {
+        while !inner.asking.is_empty() && inner.out.len() + inner.working < MOST_OUT {
+            let Some(place) = inner.next() else { return };
             if !inner.may_pass() {
                 return self.postpone(&mut inner);
             }
-            let (Some(reply), Some((_, job))) = (inner.asking.pop_front(), inner.queue.pop_front()) else { return };
-            self.send(&mut inner, reply, job);
+            let Some(job) = inner.queue.remove(place) else { return };
+            if job.is_late(Instant::now()) {
+                self.end(&mut inner, job, unsent("no courier took it in time"));
+            } else if let Some(reply) = inner.asking.pop_front() {
+                self.send(&mut inner, reply, job);
+            }
         }
     }
 
@@ -176,7 +217,7 @@ impl Errands {
         }
     }
 
-    fn send(&self, inner: &mut Inner, reply: Reply, job: Job) {
+    fn send(&self, inner: &mut Inner, reply: Reply, mut job: Job) {
         inner.last += 1;
         let id = inner.last;
         let mut errand = Errand {
@@ -188,20 +229,24 @@ impl Errands {
             body: job.body.clone(),
             timeout_ms: config::seams::pace(TIMEOUT).as_millis() as u64,
         };
-        let (pass, connection) = (job.pass.clone(), reply.connection());
+        let (pass, may_go, connection) = (job.pass.clone(), job.may_go.take(), reply.connection());
         inner.out.insert(id, (connection, job));
         let errands = self.clone();
         self.clock.after(TIMEOUT + GRACE, move || errands.done(connection, id, Outcome::Failed(Failure::Timeout)));
         let errands = self.clone();
-        self.pool.spawn(move || match pass.map(|agent| agent.pass()).transpose() {
+        let made = move || {
+            may_go.map_or(Ok(()), |may_go| may_go())?;
+            pass.map(|agent| agent.pass()).transpose().map_err(|e| format!("no one pass could be made: {e}"))
+        };
+        self.pool.spawn(move || match made() {
             Ok(pass) => {
                 errand.headers.extend(pass.map(|pass| ("x-api-zkp".to_owned(), Secret::new(pass))));
                 tracing::debug!(errand = id, method = ?errand.method, tail = errand.tail, "handed out");
                 reply.send(Answer::Errand(errand));
             }
-            Err(e) => {
-                tracing::error!("no one pass could be made: {e}");
-                errands.done(connection, id, Outcome::Failed(Failure::Transport("no one pass could be made".into())));
+            Err(why) => {
+                tracing::error!(errand = id, "not sent: {why}");
+                errands.done(connection, id, unsent(&why));
                 errands.ask(reply);
             }
         });
@@ -212,7 +257,24 @@ impl Errands {
     }
 }
 
+fn unsent(why: &str) -> Outcome {
+    Outcome::Failed(Failure::NotSent(why.to_owned()))
+}
+
+impl Job {
+    fn is_late(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 impl Inner {
+    /// The place in the queue of what goes next.
+    fn next(&mut self) -> Option<usize> {
+        self.paused = self.paused.filter(|until| *until > Instant::now());
+        let paused = self.paused.is_some();
+        self.queue.iter().position(|job| !(paused && job.pauses))
+    }
+
     fn may_pass(&mut self) -> bool {
         let now = Instant::now();
         if self.second.is_none_or(|start| now - start >= Duration::from_secs(1)) {
@@ -220,5 +282,107 @@ impl Inner {
         }
         self.passes += 1;
         self.passes <= PASSES_A_SECOND
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::Connection;
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::{Receiver, channel, sync_channel};
+    use zeroize::Zeroizing;
+
+    /// What is waited for, and what must not come for so long.
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const NEVER: Duration = Duration::from_millis(200);
+
+    /// A courier that asks: what it is answered.
+    struct Courier(Arc<Connection>, Receiver<Zeroizing<Vec<u8>>>, u64);
+
+    impl Courier {
+        fn new() -> Self {
+            let (out, answers) = sync_channel(64);
+            Self(Connection::new(7, None, UnixStream::pair().unwrap().0, out), answers, 0)
+        }
+        fn ask(&mut self, errands: &Errands) {
+            self.2 += 1;
+            errands.ask(Reply::new(self.0.clone(), self.2));
+        }
+        /// The next errand's id and tail.
+        fn errand(&self, patience: Duration) -> Option<(u64, String)> {
+            let frame = self.1.recv_timeout(patience).ok()?;
+            match ipc::read_frame::<Answer>(&mut &frame[..]).unwrap().unwrap().what {
+                Answer::Errand(errand) => Some((errand.id, errand.tail)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn job(tail: &str) -> (Job, Receiver<Outcome>) {
+        let (tell, told) = channel();
+        let job = Job {
+            place: Place::Backend,
+            method: Method::Put,
+            tail: tail.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            pass: None,
+            until: None,
+            may_go: None,
+            pauses: true,
+            done: Box::new(move |outcome| drop(tell.send(outcome))),
+        };
+        (job, told)
+    }
+
+    fn errands() -> Errands {
+        Errands::new(Clock::start(), Pool::start(2))
+    }
+
+    fn was_unsent(told: &Receiver<Outcome>) -> bool {
+        matches!(told.recv_timeout(PATIENCE), Ok(Outcome::Failed(Failure::NotSent(_))))
+    }
+
+    #[test]
+    fn what_no_courier_takes_in_time_ends_unsent_and_the_next_goes() {
+        let (errands, mut courier) = (errands(), Courier::new());
+        let ((late, told), (later, told_later)) = (job("late"), job("later"));
+        errands.add(Job { until: Some(Instant::now() + Duration::from_millis(10)), ..late });
+        assert!(was_unsent(&told), "by itself");
+        errands.add(Job { until: Some(Instant::now()), ..later });
+        errands.add(job("good").0);
+        courier.ask(&errands);
+        assert!(was_unsent(&told_later), "when it would be its turn");
+        assert_eq!(courier.errand(PATIENCE).map(|(_, tail)| tail).as_deref(), Some("good"));
+    }
+
+    #[test]
+    fn what_may_not_go_any_more_when_a_courier_asks_is_not_sent_and_the_next_is() {
+        let (errands, mut courier) = (errands(), Courier::new());
+        let (frozen, told) = job("frozen");
+        errands.add(Job { may_go: Some(Box::new(|| Err("frozen meanwhile".into()))), ..frozen });
+        errands.add(job("good").0);
+        courier.ask(&errands);
+        assert!(was_unsent(&told));
+        assert_eq!(courier.errand(PATIENCE).map(|(_, tail)| tail).as_deref(), Some("good"));
+    }
+
+    #[test]
+    fn a_429_pauses_what_is_queued_for_the_backend_and_nothing_else() {
+        let (errands, mut courier) = (errands(), Courier::new());
+        errands.add(job("first").0);
+        courier.ask(&errands);
+        let (id, _) = courier.errand(PATIENCE).unwrap();
+        let begun = Instant::now();
+        errands.done(7, id, Outcome::Reply { status: 429, body: Vec::new(), retry_after: Some(2) });
+        errands.add(job("second").0);
+        errands.add(Job { place: Place::Witness(0), pauses: false, ..job("").0 });
+        courier.ask(&errands);
+        courier.ask(&errands);
+        assert_eq!(courier.errand(PATIENCE).map(|(_, tail)| tail).as_deref(), Some(""), "a witness is another");
+        assert_eq!(courier.errand(NEVER), None);
+        assert_eq!(courier.errand(PATIENCE).map(|(_, tail)| tail).as_deref(), Some("second"));
+        assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::clock;
 use crate::event;
-use crate::fetch::{Wanted, fetch};
 use crate::ledger;
 use crate::pipeline::Seen;
 use crate::reply::Reply;
 use crate::room::Room;
+use crate::settle;
 use crate::vault::Vault;
 use config::seams::crash_point;
 use ipc::{Answer, Refusal};
@@ -48,7 +48,7 @@ fn see(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, reply: Option<Reply>) {
                 Ok(true) => {
                     tracing::info!(action = %fresh.id, claim = fresh.claim, "seen");
                     crash_point("action.seen");
-                    fetch(&room, &then, fresh, Wanted::by_us());
+                    settle::begin(&room, &then, fresh);
                 }
                 Ok(false) => tracing::debug!(action = %fresh.id, "known already"),
                 Err(e) => return unseen(&room, &then, fresh, reply, &e),

@@ -44,7 +44,7 @@ pub fn fetch(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted) {
         Said::Yes(_) if !ours && then.waiting.verb(&seen.id).is_none() => {}
         Said::Yes(body) => match outcome::messages(&body) {
             Ok(messages) => judge(&again, &then, seen, messages),
-            Err(_) if then.waiting.verb(&seen.id) == Some(Verb::Reject) => reject(&again, &then, seen, Vec::new()),
+            Err(_) if then.waiting.verb(&seen.id) == Some(Verb::Reject) => reject(&again, &then, seen),
             Err(refusal) => retry(&again, &then, seen, wanted, refusal, None),
         },
         Said::No { status, words } => {
@@ -77,7 +77,10 @@ fn retry(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted, refus
     }
     let wanted = if again { Wanted::ByUs(next) } else { Wanted::ByThem(next) };
     let (later, then) = (room.clone(), vault.clone());
-    vault.retries.later(&room.clock, next, wait, move || fetch(&later, &then, seen, wanted));
+    let left = seen.expires.map_or(Duration::MAX, |expires| Duration::from_secs(expires.saturating_sub(clock::now())));
+    vault.retries.later(&room.clock, next, wait, left, move || {
+        if seen.is_over(clock::now()) { expire(&later, &then, &seen.id) } else { fetch(&later, &then, seen, wanted) }
+    });
 }
 
 /// Judges the bytes, for those who wait or else by policy, and records what comes of it.
@@ -96,8 +99,7 @@ pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec
     let after = move |fate| recorded(&room, &then, id, fate);
     match vault.waiting.verb(&judged.seen().id) {
         Some(Verb::Reject) => {
-            let (seen, messages) = (judged.seen().clone(), judged.messages().to_vec());
-            vault.ledger.post(move |t| ledger::reject(t, &seen, &messages, now), after);
+            vault.ledger.post(move |t| ledger::reject(t, judged.seen(), Some(&judged), now), after);
         }
         Some(Verb::Approve) => match judged.permit_by_client() {
             Ok(permitted) => vault.ledger.post(move |t| ledger::approve(t, &permitted, now), after),
@@ -112,11 +114,12 @@ pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec
     }
 }
 
-fn reject(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec<u8>>) {
+/// What cannot be read can be rejected all the same.
+fn reject(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen) {
     let (room, then, id) = (room.clone(), vault.clone(), seen.id.clone());
     vault
         .ledger
-        .post(move |t| ledger::reject(t, &seen, &messages, clock::now()), move |fate| recorded(&room, &then, id, fate));
+        .post(move |t| ledger::reject(t, &seen, None, clock::now()), move |fate| recorded(&room, &then, id, fate));
 }
 
 /// What was recorded is done.
@@ -141,10 +144,14 @@ fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result<Fat
             tracing::info!(action = %id, "held: {why}");
             reconsider(room, vault, id);
         }
-        Ok(Fate::OtherBytes) => {
-            let words = "the backend gave other bytes for this action than it did first; nothing is signed";
+        Ok(Fate::OtherBytes { held }) => {
+            let words = "the backend gave other bytes for this action than it did first; the others are not signed";
             vault.alarm(Some(&id), words);
-            vault.waiting.refuse(&id, &Refusal::Malformed(words.into()));
+            if held {
+                vault.waiting.refuse(&id, &Refusal::Malformed(words.into()));
+            } else {
+                reconsider(room, vault, id);
+            }
         }
         Ok(Fate::Frozen) => vault.waiting.refuse(&id, &Refusal::NotReady(FROZEN.into())),
         Ok(Fate::Stands) => reconsider(room, vault, id),

@@ -52,6 +52,8 @@ struct State {
     /// When the token was last looked at, and what it said.
     looked: Option<Instant>,
     ill: Option<String>,
+    /// How many records the last checkpoint covers that left, in this life or before it.
+    published: u64,
 }
 
 /// The name of this agent's log: after its audit key.
@@ -94,9 +96,9 @@ impl Notary {
                 Condition::Frozen.write(t, 1)?;
                 audit::append(t, "rollback-accepted", &json!({ "by": who, "words": words }))?;
             }
-            Ok(epoch)
+            Ok((epoch, audit::counts(t)?.1))
         });
-        let epoch = epoch.map_err(Trouble::lasting)?;
+        let (epoch, published) = epoch.map_err(Trouble::lasting)?;
         let memory = match rollback {
             None => memory,
             Some(_) => {
@@ -106,7 +108,7 @@ impl Notary {
             }
         };
         let (wishes, wished) = channel();
-        let state = State { memory, overdue: None, looked: None, ill: None };
+        let state = State { memory, overdue: None, looked: None, ill: None, published };
         Ok(Self { key, epoch, wishes, wished: Mutex::new(Some(wished)), state: Mutex::new(state) })
     }
 
@@ -183,6 +185,7 @@ fn rounds(room: &Arc<Room>, vault: &Arc<Vault>, wished: &Receiver<Wish>) {
             // Who wished for it may have gone.
             let _ = wish.send(done.as_ref().map(|size| *size).map_err(ToString::to_string));
         }
+        room.witnesses.tend(room, vault);
         look(vault);
     }
 }
@@ -199,6 +202,13 @@ fn turn(
         vault.ledger.call(|t| Condition::Pulse.write(t, clock::now()))?;
     }
     let (size, covered) = vault.ledger.call(audit::counts)?;
+    // A recovery makes one before there is anybody to send it.
+    let published = vault.notary.lock().published;
+    if published < covered
+        && let Some(note) = vault.ledger.call(move |t| audit::checkpoint(t, covered))?
+    {
+        publish(room, vault, covered, note);
+    }
     if size == covered {
         *uncovered_since = None;
     } else {
@@ -208,8 +218,9 @@ fn turn(
         if wished || enough {
             let (size, note) = sign(&vault.token, &vault.ledger, &vault.notary.key)?;
             *uncovered_since = None;
+            // First, for it is signed and kept whether the token remembers it or not.
+            publish(room, vault, size, note.clone());
             remember(vault, size, &note)?;
-            room.witnesses.publish(room, vault, size, note);
             return Ok(size);
         }
     }
@@ -218,6 +229,11 @@ fn turn(
         remember(vault, covered, &note)?;
     }
     Ok(covered)
+}
+
+fn publish(room: &Arc<Room>, vault: &Arc<Vault>, size: u64, note: String) {
+    room.witnesses.publish(room, vault, size, note);
+    vault.notary.lock().published = size;
 }
 
 /// Signs a checkpoint of what is in the log now and keeps it; its size and note.

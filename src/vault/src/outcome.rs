@@ -39,6 +39,9 @@ pub fn read(outcome: Outcome) -> Said {
         Outcome::Failed(Failure::Transport(words)) => {
             Said::Perhaps { refusal: Refusal::Unreachable(bounded(&words)), wait: None, acted: true }
         }
+        Outcome::Failed(Failure::NotSent(words)) => {
+            Said::Perhaps { refusal: Refusal::Unreachable(bounded(&words)), wait: None, acted: false }
+        }
     }
 }
 
@@ -101,5 +104,15 @@ mod tests {
             assert_eq!(wait, Some(Duration::from_secs(7)));
         }
         assert!(matches!(said(204), Said::Yes(_)));
+    }
+
+    #[test]
+    fn only_what_was_never_sent_is_known_not_to_have_been_done() {
+        let acted = |failure| match read(Outcome::Failed(failure)) {
+            Said::Perhaps { acted, .. } => acted,
+            other => panic!("{other:?}"),
+        };
+        assert!(acted(Failure::Timeout) && acted(Failure::Transport("cut".into())));
+        assert!(!acted(Failure::NotSent("refused".into())));
     }
 }

@@ -19,6 +19,7 @@ use ipc::{Answer, Method, Outcome, Place, Refusal, Registration, Secret};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
+use std::time::Instant;
 use std::{fmt, thread};
 
 /// Registers on a thread of its own; one registration at a time.
@@ -71,6 +72,13 @@ impl Attempt<'_> {
         if let Some(row) = self.vault.ledger.call(RegistrationRow::read).map_err(internal)? {
             if row.phase == Phase::Registered {
                 return Err(Refusal::NotReady("the registration is complete: restart the agent to load it".into()));
+            }
+            if row.name != registration.name() && self.may_be_known() {
+                return Err(Refusal::NotReady(format!(
+                    "a registration of {:?} has no known outcome: register by that name again to go on with it. {}",
+                    row.name,
+                    way_out(&row)
+                )));
             }
             match self.resume(row, registration.name())? {
                 Ok(agent) => return self.finish(agent),
@@ -136,20 +144,35 @@ impl Attempt<'_> {
             self.forget()?;
             return Err(internal(why));
         }
-        Ok(Pending { row, secrets, pin })
+        Ok(Pending { row, secrets, pin, doubt: false })
     }
 
-    /// Signs the IDDoc and sends `finish`. A no forgets everything; an unknown outcome keeps it for the next attempt.
+    /// Signs the IDDoc and sends `finish`. A no forgets everything, unless an earlier `finish` may have arrived: then the keys may
+    /// be those of an agent that the backend knows. An unknown outcome keeps it for the next attempt.
     fn finish(&mut self, pending: Pending) -> Result<String, Refusal> {
-        let Pending { row, secrets, pin } = pending;
+        let Pending { row, secrets, pin, doubt } = pending;
         let signature = hex::encode(secrets.sign(&row.iddoc).map_err(internal)?);
         let body = serde_json::json!({ "idDocSignatureHex": signature }).to_string().into_bytes();
         crash_point("registration.before-finish");
-        let applicant = agent_of(&row, secrets.clone(), pin, String::new(), 0);
-        let answer = match self.ask("finish", Vec::new(), body, Some(Arc::new(applicant))) {
+        let applicant = Arc::new(agent_of(&row, secrets.clone(), pin, String::new(), 0));
+        let mut said = self.ask("finish", Vec::new(), body.clone(), Some(applicant.clone()));
+        if matches!(said, Said::Perhaps { refusal: Refusal::Backend { status: 401, .. }, .. }) {
+            // The pass may have been a second late.
+            tracing::warn!(
+                agent_id = row.agent_id,
+                "the backend does not believe the pass (401): once more, with a fresh one"
+            );
+            said = self.ask("finish", Vec::new(), body, Some(applicant));
+        }
+        let answer = match said {
             Said::Yes(answer) => answer,
             Said::No { status, words }
             | Said::Perhaps { refusal: Refusal::Backend { status: status @ 401, words }, .. } => {
+                if doubt {
+                    let what = "the backend refuses a registration's finish, and an earlier one may have arrived";
+                    self.vault.alarm(None, &format!("{what} ({status}): its keys are kept. {}", way_out(&row)));
+                    return Err(Refusal::Backend { status, words });
+                }
                 tracing::error!(agent_id = row.agent_id, status, "the backend refuses finish; its keys are forgotten");
                 self.forget()?;
                 return Err(Refusal::Backend { status, words });
@@ -191,7 +214,13 @@ impl Attempt<'_> {
         };
         let pin = self.pin()?;
         tracing::info!(agent_id = row.agent_id, "an interrupted registration goes on");
-        Ok(Ok(Pending { row, secrets: Arc::new(secrets), pin }))
+        Ok(Ok(Pending { row, secrets: Arc::new(secrets), pin, doubt: true }))
+    }
+
+    /// Its `finish` may have been sent: that happens only once both sealed files are there.
+    fn may_be_known(&self) -> bool {
+        let state = &self.room.config.state;
+        state.bls_sealed().exists() && state.mpin_sealed().exists()
     }
 
     fn pin(&self) -> Result<u32, Refusal> {
@@ -216,8 +245,12 @@ impl Attempt<'_> {
             let deed = Deed::new(&self.vault.keys, self.vault.recipients.clone(), None);
             deed.write(&path, &self.vault.token).map_err(internal)?;
         }
+        crash_point("registration.forgetting");
         let state = &self.room.config.state;
-        files::remove(&state.bls_sealed()).and_then(|()| files::remove(&state.mpin_sealed())).map_err(internal)?;
+        files::remove(&state.bls_sealed()).map_err(internal)?;
+        crash_point("registration.bls-removed");
+        files::remove(&state.mpin_sealed()).map_err(internal)?;
+        crash_point("registration.mpin-removed");
         self.vault.ledger.call(RegistrationRow::discard).map_err(internal)
     }
 
@@ -256,7 +289,9 @@ impl Attempt<'_> {
             headers,
             body,
             pass,
-            within: Some(TIMEOUT),
+            until: Some(Instant::now() + TIMEOUT),
+            may_go: None,
+            pauses: false,
             done: Box::new(move |outcome| drop(tell.send(outcome))),
         });
         // Late errands end themselves: this covers the wait for a courier and the request.
@@ -270,6 +305,17 @@ struct Pending {
     row: RegistrationRow,
     secrets: Arc<Secrets>,
     pin: u32,
+    /// An earlier `finish` may have reached the backend.
+    doubt: bool,
+}
+
+/// What the operator does about a registration of which the backend does not say what became.
+fn way_out(row: &RegistrationRow) -> String {
+    format!(
+        "Ask the backend whether it knows agent {}: if it does, have it take finish again; if it does not, move bls.age and \
+         mpin.age out of the state directory and register anew",
+        row.agent_id
+    )
 }
 
 pub fn agent_of(row: &RegistrationRow, secrets: Arc<Secrets>, pin: u32, feed_url: String, registered_at: u64) -> Agent {

@@ -1,6 +1,7 @@
 //! When something is tried again: the vault's schedule, which the courier cannot hurry.
 
 use crate::clock::{Clock, backoff};
+use crate::errands::LONGEST_PAUSE;
 use ipc::Refusal;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +9,6 @@ use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(500);
 const SLOWEST: Duration = Duration::from_secs(60);
-/// The longest wait that a backend may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
 /// How often something was tried, and how that ended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +24,11 @@ impl Tries {
     /// After a restart: earlier tries may have reached the backend.
     pub fn in_doubt() -> Self {
         Self { doubt: true, ..Self::default() }
+    }
+
+    /// Nothing of it was ever sent, whatever became of the tries.
+    pub fn unsent(self) -> Self {
+        Self { doubt: false, ..self }
     }
 
     /// One more, which ended like this; `acted` where the backend may have done what was asked.
@@ -69,9 +73,17 @@ struct Waiting {
 }
 
 impl Retries {
-    /// Does `what` after a wait of our own with full jitter, or after the one that the backend asked for if that is longer.
-    pub fn later(&self, clock: &Clock, tries: Tries, asked: Option<Duration>, what: impl FnOnce() + Send + 'static) {
-        let wait = asked.unwrap_or_default().min(LONGEST_ASKED).max(tries.wait());
+    /// Does `what` after a wait of our own with full jitter, or after the one that the backend asked for if that is longer;
+    /// but not later than when there is no time `left`.
+    pub fn later(
+        &self,
+        clock: &Clock,
+        tries: Tries,
+        asked: Option<Duration>,
+        left: Duration,
+        what: impl FnOnce() + Send + 'static,
+    ) {
+        let wait = asked.unwrap_or_default().min(LONGEST_PAUSE).max(tries.wait()).min(left);
         let number = {
             let mut parked = self.lock();
             parked.last += 1;
@@ -86,6 +98,11 @@ impl Retries {
                 (due.what)();
             }
         });
+    }
+
+    /// How many wait for their next try.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     /// The backend is there again: what does not wait at its wish goes on now. How many that were.
@@ -129,11 +146,20 @@ mod tests {
         let far = (0..20).fold(Tries::default(), |tries, _| tries.and(&refused(500), true));
         for (name, asked) in [("own", None), ("asked", Some(Duration::from_secs(3600)))] {
             let tell = tell.clone();
-            retries.later(&clock, far, asked, move || tell.send(name).unwrap());
+            retries.later(&clock, far, asked, Duration::MAX, move || tell.send(name).unwrap());
         }
         assert_eq!(retries.hurry(), 1);
         assert_eq!(told.try_iter().collect::<Vec<_>>(), ["own"]);
         assert_eq!(retries.hurry(), 0, "each goes once");
+    }
+
+    #[test]
+    fn nothing_waits_longer_than_it_has_time_left_whatever_the_backend_asks_for() {
+        let (retries, clock) = (Retries::default(), Clock::start());
+        let (tell, told) = channel();
+        let asked = Some(Duration::from_secs(3600));
+        retries.later(&clock, Tries::default(), asked, Duration::from_millis(10), move || tell.send(()).unwrap());
+        assert!(told.recv_timeout(Duration::from_secs(30)).is_ok());
     }
 
     #[test]

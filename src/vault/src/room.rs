@@ -173,7 +173,7 @@ impl Room {
             },
             Ask::Decide { action, verb } => decide::decide(self, action, verb, reply),
             Ask::FeedAfter { sequence } => self.relay.after(sequence, reply),
-            Ask::Health => reply.send(Answer::Health(status::health(self))),
+            Ask::Health => status::health(self, reply),
             Ask::NextErrand => self.errands.ask(reply),
             Ask::ErrandDone { errand, outcome } => {
                 self.errands.done(reply.connection(), errand, outcome);
@@ -189,7 +189,7 @@ impl Room {
                 }
                 tracing::info!(?state, "feed");
                 let open = state == FeedState::Open;
-                self.doors().feed = Some(state);
+                self.doors().feed_is(Some(state));
                 if open {
                     self.feed_heard();
                     // The backend is there again: what waits for its next try has waited long enough.
@@ -270,7 +270,12 @@ impl Room {
     }
 
     pub fn feed_state(&self) -> FeedState {
-        self.doors().feed.clone().unwrap_or(FeedState::Idle)
+        self.doors().feed()
+    }
+
+    /// What is the matter outside; `registered` for so long, if the agent is.
+    pub fn outside(&self, registered: Option<Duration>) -> Vec<String> {
+        self.doors().complaints(registered)
     }
 
     /// Whether the api and the courier are connected.

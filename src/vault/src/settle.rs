@@ -4,6 +4,7 @@ use crate::clock;
 use crate::decide::stands;
 use crate::fetch::{Wanted, fetch};
 use crate::ledger::{self, Row, Settling, State, UnderWay};
+use crate::pipeline::Seen;
 use crate::retry::Tries;
 use crate::room::Room;
 use crate::submit;
@@ -11,6 +12,7 @@ use crate::vault::Vault;
 use config::seams::crash_point;
 use ipc::{ActionEnd, ActionId, Refusal};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const SWEEP: Duration = Duration::from_secs(5);
@@ -49,11 +51,67 @@ pub fn failed(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, e: &ledger::E
     room.clock.after(SWEEP, move || take_up(&again, &vault, id, Tries::in_doubt()));
 }
 
-/// Goes on with what was under way when the vault ended.
+/// How many actions wait in memory at the most; what comes above that waits in the ledger alone.
+const MOST_WAITING: usize = 20_000;
+/// How few wait when more are taken up from there.
+const FEW: usize = 256;
+
+/// Begins with an action that was seen, or leaves it in the ledger until there is room.
+pub fn begin(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen) {
+    if waiting(room, vault) < MOST_WAITING {
+        return fetch(room, vault, seen, Wanted::by_us());
+    }
+    if !vault.deferred.swap(true, Ordering::SeqCst) {
+        tracing::warn!("{MOST_WAITING} actions wait: what comes now waits in the ledger");
+    }
+}
+
+fn waiting(room: &Room, vault: &Vault) -> usize {
+    room.errands.waiting() + vault.retries.waiting()
+}
+
+/// Takes up what was left in the ledger, once there is room.
+fn take_deferred_up(room: &Arc<Room>, vault: &Arc<Vault>) {
+    if waiting(room, vault) > FEW || !vault.deferred.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let (room, then) = (room.clone(), vault.clone());
+    vault.ledger.post(
+        |t| Row::unjudged(t, MOST_WAITING),
+        move |unjudged| match unjudged {
+            Ok(ids) => {
+                if !ids.is_empty() {
+                    tracing::info!(actions = ids.len(), "what waited in the ledger is taken up");
+                }
+                then.deferred.fetch_or(ids.len() == MOST_WAITING, Ordering::SeqCst);
+                ids.into_iter().for_each(|id| take_up(&room, &then, id, Tries::default()));
+            }
+            Err(e) => {
+                tracing::error!("what waits in the ledger is not taken up yet: {e}");
+                then.deferred.store(true, Ordering::SeqCst);
+            }
+        },
+    );
+}
+
+/// Goes on with what was under way when the vault ended: with what was decided at once, then with what was seen.
 pub fn resume(room: &Arc<Room>, vault: &Arc<Vault>) {
-    match vault.ledger.call(Row::under_way) {
+    vault.deferred.store(true, Ordering::SeqCst);
+    take_all_up(room, vault, vault.ledger.call(Row::under_way));
+    take_deferred_up(room, vault);
+}
+
+fn take_all_up(room: &Arc<Room>, vault: &Arc<Vault>, under_way: Result<Vec<ActionId>, ledger::Error>) {
+    match under_way {
         Ok(ids) => ids.into_iter().for_each(|id| take_up(room, vault, id, Tries::in_doubt())),
-        Err(e) => tracing::error!("what was under way is not taken up again: {e}"),
+        Err(e) => {
+            tracing::error!("what was under way is taken up again later: {e}");
+            let (again, vault) = (room.clone(), vault.clone());
+            room.clock.after(SWEEP, move || {
+                let then = vault.clone();
+                vault.ledger.post(Row::under_way, move |under_way| take_all_up(&again, &then, under_way));
+            });
+        }
     }
 }
 
@@ -64,7 +122,8 @@ pub fn take_up(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, tries: Tries)
         move |t| UnderWay::read(t, &wanted),
         move |read| match read {
             Ok(UnderWay::Fetch(seen)) => fetch(&room, &then, seen, Wanted::by_us()),
-            Ok(UnderWay::Sign(recorded)) => submit::sign(&room, &then, recorded, tries),
+            // Signatures are kept before any of them leaves: where there are none, nothing left.
+            Ok(UnderWay::Sign(recorded)) => submit::sign(&room, &then, recorded, tries.unsent()),
             Ok(UnderWay::Submit(submitted)) => submit::submit(&room, &then, submitted, tries),
             Ok(UnderWay::Withdraw) => submit::withdraw(&room, &then, id, tries),
             Ok(UnderWay::Nothing) => {}
@@ -83,11 +142,12 @@ pub fn sweep(room: Arc<Room>, vault: Arc<Vault>) {
                 Ok(expired) => {
                     for id in expired {
                         tracing::info!(action = %id, "settled: expired");
-                        then.waiting.end(&id, ActionEnd::Expired);
+                        let _ = then.waiting.end(&id, ActionEnd::Expired);
                     }
                 }
                 Err(e) => tracing::error!("nothing expires: {e}"),
             }
+            take_deferred_up(&room, &then);
             let again = room.clone();
             room.clock.after(SWEEP, move || sweep(again, then));
         },

@@ -1,25 +1,63 @@
 //! What the operator and the health endpoints are told.
 
+use crate::clock;
 use crate::ledger::{Row, audit};
 use crate::memory;
+use crate::reply::Reply;
 use crate::room::Room;
 use crate::vault::Vault;
-use ipc::{AgentStatus, AuditStatus, Health, Status};
+use ipc::{AgentStatus, Answer, AuditStatus, Health, Status};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-pub fn health(room: &Room) -> Health {
-    let vault = room.trouble_or_vault();
-    let agent = vault.as_ref().ok().and_then(|vault| vault.agent());
-    let mut reasons = Vec::new();
-    let mut next_expiry = None;
-    match &vault {
-        Err(trouble) => reasons.push(ipc::bounded(&trouble.words)),
-        Ok(vault) => {
-            reasons.extend(complaints(vault));
-            next_expiry = vault.ledger.call(Row::next_expiry).ok().flatten();
+/// An approval that has so many seconds left, and was known for so many, should have been settled.
+const CLOSE: u64 = 60;
+const KNOWN: u64 = 10;
+/// How long the ledger may take for its part of the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Answers without waiting for the ledger here: this is a lane's reading thread.
+pub fn health(room: &Arc<Room>, reply: Reply) {
+    let vault = match room.trouble_or_vault() {
+        Ok(vault) => vault,
+        Err(trouble) => return reply.send(Answer::Health(well(room, None, vec![ipc::bounded(&trouble.words)], None))),
+    };
+    let reply = Arc::new(Mutex::new(Some(reply)));
+    let (late, silent, then) = (reply.clone(), room.clone(), vault.clone());
+    room.clock.after(PATIENCE, move || {
+        if let Some(reply) = take(&late) {
+            let words = format!("the ledger has not answered for {} s", PATIENCE.as_secs());
+            reply.send(Answer::Health(well(&silent, Some(&then), vec![words], None)));
         }
-    }
+    });
+    let (room, then) = (room.clone(), vault.clone());
+    vault.ledger.post(
+        |t| Ok((Row::next_expiry(t)?, Row::overdue(t, clock::now(), CLOSE, KNOWN)?)),
+        move |read| {
+            let Some(reply) = take(&reply) else { return };
+            let (next, reasons) = match read {
+                Ok((next, 0)) => (next, Vec::new()),
+                Ok((next, n)) => {
+                    (next, vec![format!("approvals that expire within {CLOSE} s and are not settled: {n}")])
+                }
+                Err(e) => (None, vec![ipc::bounded(&e.to_string())]),
+            };
+            reply.send(Answer::Health(well(&room, Some(&then), reasons, next)));
+        },
+    );
+}
+
+fn take(reply: &Mutex<Option<Reply>>) -> Option<Reply> {
+    reply.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn well(room: &Room, vault: Option<&Vault>, mut reasons: Vec<String>, next_expiry: Option<u64>) -> Health {
+    let agent = vault.and_then(Vault::agent);
+    reasons.extend(vault.map(complaints).unwrap_or_default());
+    let registered = agent.as_ref().map(|agent| clock::now().saturating_sub(agent.registered_at));
+    reasons.extend(room.outside(registered.map(Duration::from_secs)));
     Health {
         ready: reasons.is_empty(),
         reasons,

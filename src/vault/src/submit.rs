@@ -2,6 +2,7 @@
 
 use crate::agent::Agent;
 use crate::clock;
+use crate::decide::stands;
 use crate::errands::Job;
 use crate::ledger::{self, Kept, Recorded, Row, Settling, State, Submitted, audit};
 use crate::outcome::{self, Said};
@@ -9,13 +10,14 @@ use crate::retry::Tries;
 use crate::room::Room;
 use crate::settle::{failed, settle, take_up};
 use crate::vault::Vault;
-use config::seams::crash_point;
+use config::seams::{crash_point, pace};
 use ipc::{ActionEnd, ActionId, Method, Outcome, Place, Refusal};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long an action that names no expiry is tried, seconds.
-const NO_EXPIRY: u64 = 24 * 60 * 60;
+/// How long a request waits for a courier at the least, and how long about an action that the ledger does not know.
+const LEAST: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Signs what was recorded, keeps the signatures, and submits them.
 pub fn sign(room: &Arc<Room>, vault: &Arc<Vault>, recorded: Recorded, tries: Tries) {
@@ -36,8 +38,9 @@ pub fn sign(room: &Arc<Room>, vault: &Arc<Vault>, recorded: Recorded, tries: Tri
         crash_point("action.signed");
         let (then, again) = (vault.clone(), room.clone());
         vault.ledger.post(
-            move |t| ledger::keep(t, &signed),
+            move |t| ledger::keep(t, &signed, clock::now()),
             move |kept| match kept {
+                Ok(Kept::Over) => look_where_it_stands(&again, &then, id),
                 Ok(Kept::Submit(submitted)) => {
                     crash_point("action.kept");
                     submit(&again, &then, submitted, tries);
@@ -48,6 +51,22 @@ pub fn sign(room: &Arc<Room>, vault: &Arc<Vault>, recorded: Recorded, tries: Tri
             },
         );
     });
+}
+
+/// It was settled in passing: those who wait are told.
+fn look_where_it_stands(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId) {
+    let (room, then, wanted) = (room.clone(), vault.clone(), id.clone());
+    vault.ledger.post(
+        move |t| Row::read(t, &wanted),
+        move |row| match row {
+            Ok(Some(row)) => {
+                tracing::info!(action = %id, "settled: {}", row.state.name());
+                stands(&room, &then, row);
+            }
+            Ok(None) => {}
+            Err(e) => failed(&room, &then, &id, &e),
+        },
+    );
 }
 
 /// What is recorded stays recorded: it is signed when that may be again, or ends with its time.
@@ -139,15 +158,15 @@ fn try_again(
     vault.ledger.post(
         move |t| Row::read(t, &wanted),
         move |row| match row {
-            Ok(Some(Row { state: State::Approving | State::Rejecting, seen, first_seen, .. })) => {
-                if seen.expires.unwrap_or(first_seen + NO_EXPIRY) > clock::now() {
-                    return then.retries.later(&room.clock, tries, wait, retry);
-                }
-                let end = if tries.doubt { ActionEnd::Unknown } else { ActionEnd::Expired };
-                if tries.doubt {
-                    then.alarm(Some(&id), "its time is over, and whether the backend took it is not known");
-                }
-                settle(&room, &then, &id, Settling::decided(end, "its time is over".into()));
+            Ok(Some(row @ Row { state: State::Approving | State::Rejecting, .. })) => {
+                let deadline = row.deadline();
+                let Some(left) = time_left(deadline) else { return run_out(&room, &then, &id, tries) };
+                let (later, vault) = (room.clone(), then.clone());
+                let once_more = move || match time_left(deadline) {
+                    Some(_) => retry(),
+                    None => run_out(&later, &vault, &id, tries),
+                };
+                then.retries.later(&room.clock, tries, wait, left, once_more);
             }
             Ok(_) => {}
             Err(e) => failed(&room, &then, &id, &e),
@@ -155,8 +174,22 @@ fn try_again(
     );
 }
 
-/// One request about an action, with a fresh pass, once it is in the audit log; its outcome is read on a pool thread. Where
-/// no courier fetches it `within` its time that is a timeout.
+fn time_left(deadline: u64) -> Option<Duration> {
+    let left = deadline.saturating_sub(clock::now());
+    (left > 0).then(|| Duration::from_secs(left))
+}
+
+/// Its time is over while it was tried.
+fn run_out(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, tries: Tries) {
+    let end = if tries.doubt { ActionEnd::Unknown } else { ActionEnd::Expired };
+    if tries.doubt {
+        vault.alarm(Some(id), "its time is over, and whether the backend took it is not known");
+    }
+    settle(room, vault, id, Settling::decided(end, "its time is over".into()));
+}
+
+/// One request about an action, with a fresh pass, once it is in the audit log; its outcome is read on a pool thread. One that
+/// no courier took before the action's time was over, or `within` its own, was not sent.
 pub fn send(
     room: &Arc<Room>,
     vault: &Arc<Vault>,
@@ -168,21 +201,36 @@ pub fn send(
 ) {
     let Some(agent): Option<Arc<Agent>> = vault.agent() else { return };
     let tail = format!("action/{id}");
-    let job = Job {
+    let guard = vault.clone();
+    // A signature that was queued when the operator froze the agent, or the log fell behind, does not leave either.
+    let may_go = move || if method == Method::Put { guard.may_sign() } else { Ok(()) };
+    let mut job = Job {
         place: Place::Backend,
         method,
         tail: tail.clone(),
         headers: Vec::new(),
         body,
         pass: Some(agent),
-        within,
+        until: None,
+        may_go: Some(Box::new(may_go)),
+        pauses: true,
         done: Box::new(done),
     };
     let (again, then, id) = (room.clone(), vault.clone(), id.clone());
+    let about = id.clone();
     vault.ledger.post(
-        move |t| audit::errand(t, method, &tail),
+        move |t| {
+            audit::errand(t, method, &tail)?;
+            Ok(Row::read(t, &about)?.map(|row| row.deadline()))
+        },
         move |noted| match noted {
-            Ok(()) => again.errands.add(job),
+            Ok(deadline) => {
+                // Past its time an earlier try is still found out about, by one more.
+                let left = deadline.and_then(time_left).unwrap_or(PATIENCE).max(LEAST);
+                let left = within.map_or(left, |within| left.min(pace(within)));
+                job.until = Instant::now().checked_add(left);
+                again.errands.add(job);
+            }
             Err(e) => failed(&again, &then, &id, &e),
         },
     );

@@ -31,6 +31,8 @@ pub struct Vault {
     pub notary: Notary,
     pub registering: AtomicBool,
     pub frozen: AtomicBool,
+    /// Actions were left in the ledger, for too many waited.
+    pub deferred: AtomicBool,
     pub alarms: Alarms,
     agent: RwLock<Option<Arc<Agent>>>,
     _alone: File,
@@ -55,6 +57,7 @@ impl Vault {
             notary,
             registering: AtomicBool::new(false),
             frozen: AtomicBool::new(frozen),
+            deferred: AtomicBool::new(false),
             alarms: Alarms::default(),
             agent: RwLock::new(agent.map(Arc::new)),
             _alone: alone,

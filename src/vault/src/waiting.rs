@@ -53,8 +53,12 @@ impl Waiting {
         }
     }
 
-    pub fn end(&self, id: &ActionId, end: ActionEnd) {
+    /// Tells all of them; whether one of them wanted the opposite of this end.
+    pub fn end(&self, id: &ActionId, end: ActionEnd) -> bool {
+        let mut contradicted = false;
         for (verb, reply) in self.take(id, |_| true) {
+            contradicted |=
+                matches!((verb, end), (Verb::Approve, ActionEnd::Rejected) | (Verb::Reject, ActionEnd::Approved));
             match (verb, end) {
                 (Verb::Approve, ActionEnd::Approved) | (Verb::Reject, ActionEnd::Rejected) => {
                     reply.send(Answer::Decided { verb });
@@ -62,6 +66,7 @@ impl Waiting {
                 _ => reply.refuse(Refusal::Contradiction(end)),
             }
         }
+        contradicted
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ActionId, Vec<Waiter>>> {

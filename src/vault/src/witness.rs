@@ -7,23 +7,41 @@ use crate::ledger::audit;
 use crate::room::Room;
 use crate::vault::Vault;
 use ::audit::witness::{add_checkpoint_body, conflict_size, cosignatures};
+use config::seams::pace;
 use ipc::{Method, Outcome, Place, Secret};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// What each witness of the configuration is thought to have seen last.
-pub struct Witnesses(Vec<Mutex<Seen>>);
+/// Between two tries of a witness that has not cosigned the newest checkpoint.
+const AGAIN: Duration = Duration::from_secs(30);
+/// So long a witness may lag behind before a person should look.
+const BEHIND: Duration = Duration::from_secs(5 * 60);
 
+pub struct Witnesses {
+    each: Vec<Mutex<Seen>>,
+    newest: Mutex<Option<(u64, String)>>,
+}
+
+/// What a witness is thought to have seen.
 #[derive(Default)]
 struct Seen {
+    /// What it has, as far as is known: where the next proof begins.
     size: u64,
+    /// What it cosigned last.
+    cosigned: u64,
     /// It is being asked.
     busy: bool,
+    tried: Option<Instant>,
+    /// Since when there is something newer than it cosigned.
+    behind: Option<Instant>,
+    /// Its trouble is told: the alarm itself is a record, whose checkpoint it would refuse next.
+    alarmed: bool,
 }
 
 impl Witnesses {
     pub fn new(count: usize) -> Self {
-        Self(std::iter::repeat_with(Mutex::default).take(count).collect())
+        Self { each: std::iter::repeat_with(Mutex::default).take(count).collect(), newest: Mutex::default() }
     }
 
     /// Sends a checkpoint everywhere. One that a witness is too busy for is passed over: the next covers it too.
@@ -34,16 +52,60 @@ impl Witnesses {
         {
             vault.alarm(None, &format!("a checkpoint could not be written to {}: {e}", dir.display()));
         }
-        for number in 0..self.0.len() {
-            let free = self.seen(number).is_some_and(|mut seen| !std::mem::replace(&mut seen.busy, true));
-            if free {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((size, note));
+        self.send(room, vault, Duration::ZERO);
+    }
+
+    /// Asks again who has not cosigned the newest checkpoint, and tells of who has not for too long.
+    pub fn tend(&self, room: &Arc<Room>, vault: &Arc<Vault>) {
+        self.send(room, vault, pace(AGAIN));
+        for number in 0..self.each.len() {
+            let late = self.seen(number).is_some_and(|seen| seen.behind.is_some_and(|s| s.elapsed() > pace(BEHIND)));
+            if late {
+                self.alarm(vault, number, "has not cosigned the audit log for five minutes; the log says why");
+            }
+        }
+    }
+
+    /// The newest checkpoint, to each witness that has not cosigned it and was not asked for so long.
+    fn send(&self, room: &Arc<Room>, vault: &Arc<Vault>, pause: Duration) {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((size, note)) = newest else { return };
+        for number in 0..self.each.len() {
+            let due = self.seen(number).is_some_and(|mut seen| {
+                let due = seen.cosigned < size && !seen.busy && seen.tried.is_none_or(|tried| tried.elapsed() >= pause);
+                if due {
+                    (seen.busy, seen.tried) = (true, Some(Instant::now()));
+                    seen.behind.get_or_insert_with(Instant::now);
+                }
+                due
+            });
+            if due {
                 submit(room, vault, number, size, note.clone(), true);
             }
         }
     }
 
+    /// It cosigned so much.
+    fn cosigned(&self, number: usize, size: u64) {
+        if let Some(mut seen) = self.seen(number) {
+            seen.size = seen.size.max(size);
+            seen.cosigned = seen.cosigned.max(size);
+            // What came meanwhile need not wait.
+            (seen.behind, seen.tried, seen.alarmed) = (None, None, false);
+        }
+    }
+
+    /// Once, until it cosigns again.
+    fn alarm(&self, vault: &Vault, number: usize, words: &str) {
+        let told = self.seen(number).is_none_or(|mut seen| std::mem::replace(&mut seen.alarmed, true));
+        if !told {
+            vault.alarm(None, &format!("witness {number} {words}"));
+        }
+    }
+
     fn seen(&self, number: usize) -> Option<MutexGuard<'_, Seen>> {
-        Some(self.0.get(number)?.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(self.each.get(number)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -74,10 +136,13 @@ fn submit(room: &Arc<Room>, vault: &Arc<Vault>, number: usize, size: u64, note: 
                 headers: vec![("content-type".into(), Secret::new("text/plain; charset=utf-8".into()))],
                 body,
                 pass: None,
-                within: Some(TIMEOUT),
+                until: Some(Instant::now() + TIMEOUT),
+                may_go: None,
+                pauses: false,
                 done: Box::new(move |outcome| {
+                    // What has our size already is asked to sign it again, or to say that its root is another.
                     if let Some(has) =
-                        answered(&room, &then, number, (size, &note), outcome).filter(|has| again && *has < size)
+                        answered(&room, &then, number, (old, size, &note), outcome).filter(|has| again && *has <= size)
                     {
                         if let Some(mut seen) = room.witnesses.seen(number) {
                             seen.size = has;
@@ -92,19 +157,23 @@ fn submit(room: &Arc<Room>, vault: &Arc<Vault>, number: usize, size: u64, note: 
 }
 
 /// The size that the witness says it has, where it is another than we thought.
-fn answered(room: &Room, vault: &Vault, number: usize, (size, note): (u64, &str), outcome: Outcome) -> Option<u64> {
+fn answered(
+    room: &Room,
+    vault: &Vault,
+    number: usize,
+    (old, size, note): (u64, u64, &str),
+    outcome: Outcome,
+) -> Option<u64> {
     let failed = |why: &str| tracing::warn!(witness = number, size, "not witnessed: {why}");
     match outcome {
         Outcome::Reply { status: 200, body, .. } => {
-            if let Some(mut seen) = room.witnesses.seen(number) {
-                seen.size = seen.size.max(size);
-            }
             let lines = cosignatures(&String::from_utf8_lossy(&body));
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
             if text.is_empty() {
                 failed("its answer has no cosignature");
                 return None;
             }
+            room.witnesses.cosigned(number, size);
             let whole = format!("{note}{text}");
             tracing::info!(witness = number, size, cosigned = whole, "witnessed");
             if let Some(dir) = &room.config.audit.witness_dir
@@ -124,10 +193,26 @@ fn answered(room: &Room, vault: &Vault, number: usize, (size, note): (u64, &str)
         }
         Outcome::Reply { status: 409, body, .. } => {
             let has = conflict_size(&String::from_utf8_lossy(&body));
-            if has.is_none_or(|has| has > size) {
-                vault.alarm(None, "a witness has seen more of the audit log than there is: it was rolled back, or another uses its key");
+            let wrong = match has {
+                None => Some("refuses the audit log and does not say what it has of it (409)"),
+                Some(has) if has > size => {
+                    Some("has seen more of the audit log than there is: it was rolled back, or another uses its key")
+                }
+                Some(has) if has == old => {
+                    Some("has another audit log of the same size than this: it was rewritten, or another uses its key")
+                }
+                Some(_) => None,
+            };
+            if let Some(words) = wrong {
+                room.witnesses.alarm(vault, number, words);
             }
-            has
+            has.filter(|has| *has != old)
+        }
+        Outcome::Reply { status: 422, .. } => {
+            failed("status 422");
+            let words = "finds that the audit log is not the one that it saw, grown (422): it was rewritten, or another uses its key";
+            room.witnesses.alarm(vault, number, words);
+            None
         }
         Outcome::Reply { status, .. } => {
             failed(&format!("status {status}"));

@@ -72,6 +72,10 @@ fn every_decision_and_outcome_is_on_record_with_who_what_and_why() {
     assert!(of(&denied[0], "signed").is_empty());
     let by: Vec<_> = of(&held[0], "decision").iter().map(|d| (d["verdict"].clone(), d["by"].clone())).collect();
     assert_eq!(by, [(json!("hold"), json!("policy")), (json!("reject"), json!("client"))]);
+    let [_, rejected] = of(&held[0], "decision")[..] else { panic!("held, then rejected") };
+    assert!(rejected["facts"][0].as_str().is_some_and(|facts| !facts.is_empty()), "{rejected}");
+    assert!(rejected["policy"] == records[0]["policy"] && rejected["why"].is_string(), "{rejected}");
+    assert_eq!(rejected["messages"].as_array().unwrap().len(), 1, "{rejected}");
     // The passes that left: a fetch and a submission each, and the feed's.
     let errand = |path: &str| records.iter().filter(|r| r["kind"] == "errand" && r["path"] == path).count();
     assert!(errand("feed") >= 1 && errand("init") == 1 && errand("finish") == 1);
@@ -120,6 +124,8 @@ fn checkpoints_go_to_the_journal_and_another_key_is_refused() {
     house.order(json!({"kind": "transfer"}));
     house.wait("approved=1");
     house.logged(&["audit checkpoint"]);
+    let memory = status(&house)["audit"]["memory"].clone();
+    assert!(memory.as_str().unwrap().contains("SoftHSM"), "who can put back both is not noticed: {memory}");
     let other = House::start(Settings::default());
     let (path, _) = export(&house);
     let (good, said) = verify(&house, &path, &key(&other));

@@ -18,7 +18,16 @@ fn approve_one(house: &House, so_far: u64) {
 
 #[test]
 fn an_older_copy_of_the_state_directory_stops_signing_until_the_operator_accepts_it() {
-    let mut house = House::registered(Settings::with_policy(APPROVE_ALL));
+    let mut house = House::empty(Settings {
+        more: "[audit]\nwitness_dir = \"witness\"\n".into(),
+        ..Settings::with_policy(APPROVE_ALL)
+    });
+    let witness = house.dir.path().join("witness");
+    std::fs::create_dir(&witness).unwrap();
+    assert!(house.output(&["init"]).status.success());
+    house.run();
+    assert_eq!(house.register("agent").status, 200);
+    house.wait("feeds=1");
     approve_one(&house, 0);
     house.stop();
     let old = house.dir.path().join("old");
@@ -54,6 +63,12 @@ fn an_older_copy_of_the_state_directory_stops_signing_until_the_operator_accepts
     assert_eq!(house.approve(&id).status, 200);
     let (path, key) = export(&house);
     assert!(verify(&house, &path, &key).0);
+    // Each checkpoint left the machine, the one that the recovery itself made too.
+    for line in std::fs::read_to_string(&path).unwrap().lines().filter(|line| line.starts_with("{\"checkpoint\"")) {
+        let note = serde_json::from_str::<serde_json::Value>(line).unwrap()["checkpoint"].clone();
+        let size: u64 = note.as_str().unwrap().lines().nth(1).unwrap().parse().unwrap();
+        assert!(witness.join(format!("checkpoint-{size:020}")).exists(), "{note}");
+    }
     let kinds: Vec<_> = records(&path).iter().map(|r| r["kind"].as_str().unwrap().to_owned()).collect();
     for kind in ["rollback-accepted", "unfrozen"] {
         assert_eq!(kinds.iter().filter(|found| *found == kind).count(), 1, "{kinds:?}");

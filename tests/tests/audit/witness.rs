@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use signing_agent_tests::{APPROVE_ALL, House, Settings, until};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -19,6 +19,18 @@ struct Witness {
     conflicts: u64,
     /// Refusals that an honest log does not get.
     wrong: Vec<String>,
+    /// It answers this, whatever it is asked.
+    says: Option<Says>,
+    said: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Says {
+    Status(u16),
+    /// 409, with the size that the vault begins at: it has another root of that size.
+    SameSize,
+    /// 409, with more than there is.
+    More,
 }
 
 impl Witness {
@@ -26,6 +38,14 @@ impl Witness {
         let (head, note) = body.split_once("\n\n").unwrap();
         let mut lines = head.lines();
         let old: u64 = lines.next().unwrap().strip_prefix("old ").unwrap().parse().unwrap();
+        if let Some(says) = self.says {
+            self.said += 1;
+            return match says {
+                Says::Status(status) => (status, String::new()),
+                Says::SameSize => (409, format!("{old}\n")),
+                Says::More => (409, "1000000000\n".into()),
+            };
+        }
         let proof: Vec<_> = lines.map(|line| STANDARD.decode(line).unwrap().try_into().unwrap()).collect();
         let checkpoint = match self.log.as_ref().unwrap().verify(note) {
             Ok(checkpoint) => checkpoint,
@@ -68,8 +88,8 @@ fn serve(stream: TcpStream, witness: &Mutex<Witness>) -> Option<()> {
     stream.write_all((head + &text).as_bytes()).ok()
 }
 
-#[test]
-fn a_witness_sees_each_log_grow_and_cosigns_it_also_after_a_restart() {
+/// A witness that answers, and where.
+fn witness() -> (Arc<Mutex<Witness>>, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let witness = Arc::new(Mutex::new(Witness::default()));
@@ -79,6 +99,54 @@ fn a_witness_sees_each_log_grow_and_cosigns_it_also_after_a_restart() {
             serve(stream, &serving);
         }
     });
+    (witness, address)
+}
+
+#[test]
+fn a_witness_that_does_not_cosign_is_alarmed_once_and_asked_again_until_it_does() {
+    let (witness, address) = witness();
+    let mut house = House::empty(Settings {
+        environment: vec![("SIGNING_AGENT_TEST_SPEED", "30".into())],
+        more: format!("[audit]\ncheckpoint_seconds = 10\nwitnesses = [\"http://{address}/\"]\n"),
+        ..Settings::with_policy(APPROVE_ALL)
+    });
+    assert!(house.output(&["init"]).status.success());
+    witness.lock().unwrap().log = Some(vkey_before_the_run(&mut house));
+    house.run();
+    assert_eq!(house.register("agent").status, 200);
+    house.wait("feeds=1");
+    let cosigned = || witness.lock().unwrap().cosigned;
+    until("it cosigns", || cosigned() > 0, || house.log());
+    let alarms = || house.log().matches("ALARM: witness 0").count();
+    for (number, (says, words)) in [
+        (Says::Status(422), "not the one that it saw, grown (422)"),
+        (Says::More, "has seen more of the audit log than there is"),
+        (Says::SameSize, "another audit log of the same size"),
+        (Says::Status(503), "has not cosigned the audit log for five minutes"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        witness.lock().unwrap().says = Some(says);
+        house.order(json!({"kind": "transfer"}));
+        let told = || super::status(&house)["alarms"].to_string().contains(words);
+        until(words, told, || house.log());
+        // The alarm is a record of its own; what it is asked after that is no new alarm.
+        let so_far = witness.lock().unwrap().said;
+        until("it is asked again", || witness.lock().unwrap().said > so_far + 1, || house.log());
+        assert_eq!(alarms(), number + 1, "{}", house.log());
+        let before = cosigned();
+        witness.lock().unwrap().says = None;
+        until("it cosigns again, though nothing new happened", || cosigned() > before, || house.log());
+    }
+    let refused = witness.lock().unwrap().wrong.clone();
+    assert!(refused.is_empty(), "{refused:?}");
+    house.assert_no_panic();
+}
+
+#[test]
+fn a_witness_sees_each_log_grow_and_cosigns_it_also_after_a_restart() {
+    let (witness, address) = witness();
     let mut house = House::empty(Settings::with_policy(APPROVE_ALL));
     let dir = house.dir.path().join("witness");
     std::fs::create_dir(&dir).unwrap();

@@ -3,7 +3,8 @@
 use serde_json::json;
 use signing_agent_tests::{APPROVE_ALL, House, Settings};
 use std::path::Path;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const MOST: u64 = 120 << 10;
 
@@ -62,4 +63,39 @@ fn a_burst_with_faults_settles_to_the_last() {
 fn ten_thousand_at_once_with_faults_settle_within_120_mib() {
     let sum = burst(10_000, Some("release"));
     assert!(sum < MOST, "{sum} KiB");
+}
+
+#[test]
+#[ignore = "takes two minutes: make test-long"]
+fn more_than_may_wait_in_memory_waits_in_the_ledger_and_nothing_of_it_is_lost() {
+    let house = House::registered(Settings {
+        log_level: "info",
+        environment: vec![("SIGNING_AGENT_TEST_SPEED", "20".into())],
+        ..Settings::default()
+    });
+    // Half a minute, as the agent's waits go by here.
+    house.fault("get", json!({"status": 429, "retryAfter": 600}), 1);
+    let begun = Instant::now();
+    house.order(json!({"count": 1}));
+    house.wait("faultsFired=1");
+    house.order(json!({"count": 24_999, "expiresIn": 3600}));
+    house.logged(&["20000 actions wait: what comes now waits in the ledger"]);
+    let held = || {
+        let status = house.output(&["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+        status["actions"]["held"] == json!(25_000)
+    };
+    let end = Instant::now() + Duration::from_secs(300);
+    while !held() {
+        assert!(Instant::now() < end, "{}", house.output(&["status"]).stdout.escape_ascii());
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(house.log().contains("what waited in the ledger is taken up"), "{}", house.log());
+    let gets = house.stats()["gets"].as_u64().unwrap();
+    println!(
+        "25,000 actions before a backend that had too much: all judged in {:.1?}, by {gets} requests",
+        begun.elapsed()
+    );
+    assert!(gets < 26_000, "{gets}: few are asked for twice");
+    house.assert_no_panic();
 }

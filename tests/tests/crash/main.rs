@@ -7,7 +7,7 @@ mod registration;
 mod storm;
 
 use std::path::Path;
-use storm::{POINTS, REGISTRATION_POINTS, Storm};
+use storm::{FORGETTING_POINTS, POINTS, REGISTRATION_POINTS, Storm};
 
 /// 40 kills with the registration's: what every change must pass.
 #[test]
@@ -16,8 +16,8 @@ fn killed_at_every_step_of_an_approval_and_at_random_moments_nothing_is_lost_or_
     POINTS.iter().for_each(|point| storm.kill_at(point));
     storm.kill_at_the_start();
     storm.kill_run();
-    (0..15).for_each(|_| storm.kill_at_random());
-    assert!(storm.end() + REGISTRATION_POINTS.len() as u64 >= 40);
+    storm.kill_each_in_turn(15);
+    assert!(storm.end() + (REGISTRATION_POINTS.len() + FORGETTING_POINTS.len()) as u64 >= 40);
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn five_hundred_kills() {
             POINTS.iter().for_each(|point| storm.kill_at(point));
             storm.kill_at_the_start();
             storm.kill_run();
-            (0..16).for_each(|_| storm.kill_at_random());
+            storm.kill_each_in_turn(18);
         }
         kills += storm.end();
     }
@@ -45,8 +45,13 @@ fn each_crash_point_of_the_vault_is_one_that_is_tried() {
     collect(&source, &mut placed);
     placed.sort();
     placed.dedup();
-    let mut tried: Vec<String> =
-        POINTS.iter().chain(&REGISTRATION_POINTS).chain(&["start.opened"]).map(|point| point.to_string()).collect();
+    let mut tried: Vec<String> = POINTS
+        .iter()
+        .chain(&REGISTRATION_POINTS)
+        .chain(&FORGETTING_POINTS)
+        .chain(&["start.opened"])
+        .map(|point| point.to_string())
+        .collect();
     tried.sort();
     assert_eq!(placed, tried);
 }

@@ -1,15 +1,19 @@
 //! Killed at each step of a registration: registered again it is one agent, with its keys and no others.
 
 use crate::invariants::{no_orphans, one_more};
-use crate::storm::{REGISTRATION_POINTS, house, until_gone, until_well};
+use crate::storm::{FORGETTING_POINTS, REGISTRATION_POINTS, house, until_gone, until_well};
 use serde_json::json;
 use signing_agent_tests::{call, until};
 use std::fs;
 
 /// How many kills there were.
 pub fn killed_at_each_point() -> u64 {
-    for point in REGISTRATION_POINTS {
+    let points: Vec<_> = REGISTRATION_POINTS.into_iter().chain(FORGETTING_POINTS).collect();
+    for point in &points {
         let (mut house, crash_at) = house();
+        if FORGETTING_POINTS.contains(point) {
+            house.fault("finish", json!({"status": 400}), 1);
+        }
         fs::write(&crash_at, point).unwrap();
         let partner = house.partner();
         let body =
@@ -37,7 +41,7 @@ pub fn killed_at_each_point() -> u64 {
         assert_eq!(stats["refusals"], json!([]), "{point}: {stats}");
         house.assert_no_panic();
     }
-    REGISTRATION_POINTS.len() as u64
+    points.len() as u64
 }
 
 #[test]

@@ -40,6 +40,13 @@ pub const REGISTRATION_POINTS: [&str; 8] = [
     "registration.registered",
 ];
 
+/// Steps of forgetting a registration that the backend refused.
+pub const FORGETTING_POINTS: [&str; 3] =
+    ["registration.forgetting", "registration.bls-removed", "registration.mpin-removed"];
+
+/// What is killed at random moments, in turn.
+const ROOMS: [&str; 3] = ["vault", "api", "courier"];
+
 /// The seams' variables (`config::seams`).
 const CRASH_AT: &str = "SIGNING_AGENT_TEST_CRASH_AT";
 const SPEED: &str = "SIGNING_AGENT_TEST_SPEED";
@@ -110,10 +117,15 @@ impl Storm {
         self.killed("start.opened");
     }
 
-    /// A room, a tenth of a second at the most after work came.
-    pub fn kill_at_random(&mut self) {
+    /// So many kills: of each room in turn, a tenth of a second at the most after work came.
+    pub fn kill_each_in_turn(&mut self, kills: usize) {
+        ROOMS.iter().cycle().take(kills).for_each(|room| self.kill_at_random(room));
+        let least = (kills / ROOMS.len()) as u64;
+        assert!(ROOMS.iter().all(|room| self.kills[*room] >= least), "{:?}", self.kills);
+    }
+
+    fn kill_at_random(&mut self, room: &str) {
         let held = self.announce();
-        let room = ["vault", "vault", "api", "courier"][self.random.below(4) as usize];
         let moment = Duration::from_micros(self.random.below(100_000));
         let house = &self.house;
         thread::scope(|scope| {

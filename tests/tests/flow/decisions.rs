@@ -1,6 +1,6 @@
 //! What a partner app decides.
 
-use super::{approved_once, order_one, told, unsigned};
+use super::{alarms, approved_once, order_one, story, told, unsigned};
 use serde_json::json;
 use signing_agent_tests::{House, Settings};
 use std::thread;
@@ -44,6 +44,28 @@ fn a_decision_repeated_is_answered_again_and_made_once_and_the_other_is_refused(
     assert_eq!((&action["deletes"], &action["refused"]), (&json!(1), &json!(0)), "{action}");
     let stats = house.stats();
     assert_eq!((&stats["puts"], &stats["refusals"]), (&json!(1), &json!([])), "{stats}");
+    house.assert_no_panic();
+}
+
+#[test]
+fn a_word_against_what_stands_is_refused_on_record_once_and_alarmed() {
+    let deny = "[[rule]]\nname = \"none\"\nverdict = \"deny\"\naction_types = [\"ApproveWithdraw\"]\n";
+    let house = House::registered(Settings::with_policy(deny));
+    let mut ids = house.order(json!({"count": 2}));
+    ids.extend(house.order(json!({"kind": "withdraw"})));
+    ids[..2].iter().for_each(|id| house.logged(&["held: ", id]));
+    assert_eq!((house.approve(&ids[0]).status, house.reject(&ids[1]).status), (200, 200));
+    house.wait("rejected=2");
+    for _ in 0..3 {
+        assert_eq!((house.reject(&ids[0]).status, house.approve(&ids[1]).status), (409, 409));
+        assert_ne!(house.approve(&ids[2]).status, 200);
+    }
+    for (id, end) in ids.iter().zip(["approved", "rejected", "rejected"]) {
+        let mut kinds = story(&house, id);
+        kinds.retain(|kind| kind != "decision" && kind != "signed");
+        assert_eq!(kinds, [&format!("settled {end}"), "contradiction", "alarm"], "{id}");
+        assert!(alarms(&house).contains(id), "{}", alarms(&house));
+    }
     house.assert_no_panic();
 }
 

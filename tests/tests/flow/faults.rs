@@ -1,8 +1,10 @@
 //! A backend that fails for a while: what policy approved is settled all the same, once.
 
-use super::{approved_once, order_one, told};
+use super::{alarms, approved_once, order_one, story, told};
 use serde_json::json;
-use signing_agent_tests::{APPROVE_ALL, House, Settings};
+use signing_agent_tests::{APPROVE_ALL, House, Settings, until};
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[test]
 fn an_automatic_approval_outlives_every_passing_fault_and_is_made_once() {
@@ -102,6 +104,72 @@ fn a_partner_apps_word_is_recorded_even_if_the_backend_fails_just_then() {
     assert_eq!((house.approve(&ids[0]).status, house.reject(&ids[1]).status), (200, 200));
     approved_once(&house, &ids[0]);
     assert_eq!(house.action(&ids[1])["deletes"], 1);
+    house.assert_no_panic();
+}
+
+#[test]
+fn what_the_backend_will_not_say_after_a_lost_answer_is_unknown_and_alarmed_and_on_record() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    for status in [404, 409, 410] {
+        house.fault("put", json!({"dropAfter": true}), 1);
+        house.fault("put", json!({"status": status, "body": "never heard of it"}), 1);
+        let id = order_one(&house, json!({}));
+        house.logged(&["settled: unknown", &id]);
+        let (kinds, alarms) = (story(&house, &id), alarms(&house));
+        assert!(
+            alarms.contains(&format!("{id}: whether the backend took it is not known; it says {status}")),
+            "{alarms}"
+        );
+        assert_eq!(kinds, ["decision", "signed", "alarm", "settled unknown"]);
+        let action = house.action(&id);
+        assert_eq!((&action["approvals"], action["asked"].as_array().unwrap().len()), (&json!(1), 1), "{action}");
+        assert_eq!(told(&house.approve(&id)).0, 409);
+    }
+    house.assert_no_panic();
+}
+
+#[test]
+fn an_approval_ends_with_its_time_while_it_is_tried_and_says_what_is_known_of_it() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    // Nothing was done where the backend had too much, or asks for more time than there is; the other may have been heard.
+    let faults = [
+        (json!({"status": 429}), "expired"),
+        (json!({"status": 408, "retryAfter": 3600}), "expired"),
+        (json!({"drop": true}), "unknown"),
+    ];
+    for (fault, end) in faults {
+        house.control("POST", "/faults", Some(json!({"endpoint": "put", "fault": fault})));
+        let begun = Instant::now();
+        let id = order_one(&house, json!({"expiresIn": 4}));
+        house.logged(&["settled: ", end, &id]);
+        assert!(begun.elapsed() < Duration::from_secs(12), "{:?} for {fault}", begun.elapsed());
+        assert_eq!(story(&house, &id).last().unwrap(), &format!("settled {end}"));
+        assert_eq!(alarms(&house).contains(&id), end == "unknown", "{}", alarms(&house));
+        house.control("DELETE", "/faults", None);
+    }
+    house.assert_no_panic();
+}
+
+#[test]
+fn a_freeze_stops_a_signature_that_is_queued_already() {
+    let house = House::registered(Settings::default());
+    let ids = house.order(json!({"count": 2}));
+    ids.iter().for_each(|id| house.logged(&["held: ", id]));
+    house.fault("put", json!({"status": 429, "retryAfter": 4}), 1);
+    assert_eq!(house.approve(&ids[0]).status, 502);
+    let log = house.log();
+    assert!(log.contains("the backend has too much (429)"), "{log}");
+    thread::scope(|scope| {
+        let second = scope.spawn(|| house.approve(&ids[1]));
+        until("it is signed", || story(&house, &ids[1]).contains(&"signed".to_owned()), || house.log());
+        assert!(house.output(&["freeze"]).status.success());
+        house.logged(&["not sent: the agent is frozen"]);
+        assert_eq!(second.join().unwrap().status, 502);
+    });
+    assert_eq!(house.action(&ids[1])["asked"], json!([]), "it did not leave");
+    assert!(house.output(&["unfreeze"]).status.success());
+    house.wait("approved=2");
+    ids.iter().for_each(|id| approved_once(&house, id));
     house.assert_no_panic();
 }
 

@@ -41,6 +41,27 @@ fn unsigned(house: &House, id: &str) -> Value {
     action
 }
 
+/// What the audit log says of an action: the kinds of its records, and its end; but for errands.
+fn story(house: &House, id: &str) -> Vec<String> {
+    let path = house.dir.path().join(format!("export-{id}"));
+    let _ = std::fs::remove_file(&path);
+    let exported = house.output(&["audit", "export", "--output", path.to_str().unwrap()]);
+    assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let kind = |record: Value| match record["end"].as_str() {
+        Some(end) => format!("settled {end}"),
+        None => record["kind"].as_str().unwrap().to_owned(),
+    };
+    records.filter(|record| record["action"] == id).map(kind).collect()
+}
+
+/// What `status` says that a person should look at.
+fn alarms(house: &House) -> String {
+    let status: Value = serde_json::from_slice(&house.output(&["status", "--json"]).stdout).unwrap();
+    status["alarms"].to_string()
+}
+
 /// Orders one action; its id.
 fn order_one(house: &House, order: Value) -> String {
     house.order(order).remove(0)

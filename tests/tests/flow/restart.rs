@@ -1,8 +1,8 @@
 //! The agent ends, well or badly, and begins again.
 
-use super::{approved_once, order_one};
+use super::{alarms, approved_once, order_one, story};
 use serde_json::{Value, json};
-use signing_agent_tests::{APPROVE_ALL, House, Settings};
+use signing_agent_tests::{APPROVE_ALL, House, Settings, until};
 
 fn arm(house: &House, endpoint: &str, fault: Value) {
     house.control("POST", "/faults", Some(json!({"endpoint": endpoint, "fault": fault})));
@@ -96,5 +96,49 @@ fn a_stop_is_clean_and_the_same_agent_goes_on_after_it() {
     }
     assert_eq!(house.register("test-agent").status, 400, "it is registered still");
     assert_eq!(house.control("GET", "/agents", None).as_array().unwrap().len(), 1);
+    house.assert_no_panic();
+}
+
+/// Between the end of one agent and the beginning of the next the action's time is over.
+fn over(house: &House, id: &str) {
+    until("its time is over", || house.action(id)["status"] == "expired", String::new);
+}
+
+#[test]
+fn an_approval_whose_time_is_over_before_the_next_start_is_never_sent_if_it_never_was() {
+    let mut house = House::empty(Settings::with_policy(APPROVE_ALL));
+    let crash_at = house.dir.path().join("crash-at");
+    house.settings.environment = vec![("SIGNING_AGENT_TEST_CRASH_AT", crash_at.clone())];
+    assert!(house.output(&["init"]).status.success());
+    house.run();
+    assert_eq!(house.register("agent").status, 200);
+    house.wait("feeds=1");
+    std::fs::write(&crash_at, "action.recorded").unwrap();
+    let id = order_one(&house, json!({"expiresIn": 4}));
+    until("it crashed", || !crash_at.exists(), || house.log());
+    house.kill();
+    over(&house, &id);
+    house.run();
+    house.logged(&["settled: expired", &id]);
+    assert_eq!(story(&house, &id), ["decision", "settled expired"]);
+    assert_eq!((alarms(&house), &house.action(&id)["asked"]), ("[]".into(), &json!([])));
+    house.assert_no_panic();
+}
+
+#[test]
+fn an_approval_that_may_have_arrived_is_asked_for_after_its_time_and_unknown_where_the_backend_does_not_say() {
+    let mut house = House::registered(Settings::with_policy(APPROVE_ALL));
+    arm(&house, "put", json!({"drop": true}));
+    let id = order_one(&house, json!({"expiresIn": 4}));
+    house.wait("faultsFired=1");
+    house.kill();
+    over(&house, &id);
+    house.control("DELETE", "/faults", None);
+    house.run();
+    house.logged(&["settled: unknown", &id]);
+    assert_eq!(story(&house, &id), ["decision", "signed", "alarm", "settled unknown"]);
+    assert!(alarms(&house).contains(&id), "{}", alarms(&house));
+    let action = house.action(&id);
+    assert_eq!((action["asked"].as_array().unwrap().len(), &action["refused"]), (1, &json!(1)), "{action}");
     house.assert_no_panic();
 }

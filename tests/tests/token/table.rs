@@ -153,6 +153,35 @@ fn an_agent_that_starts_while_its_token_fails_opens_by_itself_when_that_is_over(
     }
 }
 
+#[test]
+fn without_a_checkpoint_for_a_minute_nothing_more_is_signed_and_with_one_it_goes_on() {
+    let (mut house, control) = unregistered("");
+    house.stop();
+    house.settings.environment.push(("SIGNING_AGENT_TEST_SPEED", "30".into()));
+    house.run();
+    assert_eq!(house.register("test-agent").status, 200, "{}", house.log());
+    house.wait("feeds=1");
+    let mut ids = vec![order(&house)];
+    house.wait("approved=1");
+    // The token signs, and cannot remember what: checkpoints leave the machine all the same.
+    control.set("C_CreateObject return 0x31");
+    let checkpoints = || house.log().matches("audit checkpoint").count();
+    let before = checkpoints();
+    ids.push(order(&house));
+    until("a checkpoint leaves", || checkpoints() > before, || house.log());
+    let stopped = || trouble(&house).is_some_and(|words| words.contains("no checkpoint"));
+    until("it is told", stopped, || house.log());
+    let late =
+        || house.ask("GET", "/api/v1/healthcheck/status", "").json()["Reasons"].to_string().contains("for too long");
+    until("it has lasted for a minute", late, || house.log());
+    house.wait("approved=2");
+    ids.push(order(&house));
+    house.logged(&["not accepted yet", "no checkpoint for too long", &ids[2]]);
+    assert_eq!(house.action(&ids[2])["asked"], json!([]), "a signature left");
+    control.clear();
+    approved_once(&house, &ids);
+}
+
 /// A call that hangs cannot be cancelled.
 #[test]
 fn a_call_that_hangs_ends_the_vault_which_is_started_anew_and_loses_nothing() {

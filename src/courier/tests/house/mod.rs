@@ -179,6 +179,14 @@ pub fn failure(outcome: Outcome) -> String {
     }
 }
 
+/// The words of a failure before anything was sent.
+pub fn unsent(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Failed(ipc::Failure::NotSent(words)) => words,
+        other => panic!("it may have been sent: {other:?}"),
+    }
+}
+
 pub fn reply(outcome: Outcome) -> (u16, Vec<u8>, Option<u32>) {
     match outcome {
         Outcome::Reply { status, body, retry_after } => (status, body, retry_after),

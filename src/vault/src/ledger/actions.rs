@@ -2,7 +2,7 @@
 
 use super::audit::{self, Condition};
 use super::signing::Recorded;
-use super::story::{Decision, End, Rejection, contradiction, digest, digests};
+use super::story::{Decision, End, contradiction, digest, digests};
 use crate::pipeline::{By, Judged, Permitted, Seen};
 use ipc::{ActionEnd, ActionId};
 use policy::{Judgement, Verdict};
@@ -54,6 +54,9 @@ pub struct Row {
     pub(super) messages: Option<Vec<Vec<u8>>>,
 }
 
+/// How long an action that names no expiry is tried, seconds.
+const NO_EXPIRY: u64 = 24 * 60 * 60;
+
 /// What a write made of an action.
 #[derive(Debug)]
 pub enum Fate {
@@ -66,8 +69,10 @@ pub enum Fate {
     Denied(String),
     /// Nothing changed: it stands here already.
     Stands,
-    /// Nothing changed: other bytes were recorded for this id before.
-    OtherBytes,
+    /// Nothing changed: other bytes were recorded for this id before. Whether it still waits for a decision.
+    OtherBytes {
+        held: bool,
+    },
     /// Nothing changed: the agent is frozen.
     Frozen,
 }
@@ -101,20 +106,39 @@ impl Row {
         })
     }
 
+    /// When its time is over, Unix seconds: no try begins after this.
+    pub fn deadline(&self) -> u64 {
+        self.seen.expires.unwrap_or(self.first_seen + NO_EXPIRY)
+    }
+
     /// The bytes that were recorded for it.
     pub fn messages(&self) -> Option<&[Vec<u8>]> {
         self.messages.as_deref()
     }
 
-    /// The ids of what a restart takes up again; what is held waits for its client.
+    /// The ids of what was decided and is not settled; what is held waits for its client.
     pub fn under_way(transaction: &Transaction<'_>) -> Result<Vec<ActionId>, rusqlite::Error> {
-        let sql = "SELECT id FROM action WHERE settled IS NULL AND state IN ('seen', 'approving', 'rejecting')";
+        let sql = "SELECT id FROM action WHERE settled IS NULL AND state IN ('approving', 'rejecting')";
         ids(transaction.prepare(sql)?.query_map([], |row| row.get(0))?)
+    }
+
+    /// The ids of what was seen and not judged, so many at the most: what expires first comes first.
+    pub fn unjudged(transaction: &Transaction<'_>, most: usize) -> Result<Vec<ActionId>, rusqlite::Error> {
+        let sql = "SELECT id FROM action WHERE settled IS NULL AND state = 'seen' ORDER BY expires LIMIT ?1";
+        ids(transaction.prepare(sql)?.query_map([most], |row| row.get(0))?)
     }
 
     /// The expiry of what is unsettled and expires next, Unix seconds.
     pub fn next_expiry(transaction: &Transaction<'_>) -> Result<Option<u64>, rusqlite::Error> {
         transaction.query_row("SELECT min(expires) FROM action WHERE settled IS NULL", [], |row| row.get(0))
+    }
+
+    /// How many approvals expire within `close` seconds, are not settled, and were known for `known` seconds.
+    pub fn overdue(transaction: &Transaction<'_>, now: u64, close: u64, known: u64) -> Result<u64, rusqlite::Error> {
+        let sql = "SELECT count(*) FROM action
+                   WHERE settled IS NULL AND state = 'approving' AND expires <= ?1 AND seen <= ?2";
+        let mut statement = transaction.prepare_cached(sql)?;
+        statement.query_row([now + close, now.saturating_sub(known)], |row| row.get(0))
     }
 
     pub fn count(transaction: &Transaction<'_>) -> Result<Vec<(String, u64)>, rusqlite::Error> {
@@ -133,8 +157,8 @@ pub fn see(transaction: &Transaction<'_>, seen: &Seen, now: u64) -> Result<bool,
 
 /// Records what the policy says of an action that nobody has decided yet.
 pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<Fate, rusqlite::Error> {
-    if standing(transaction, judged.seen())?.is_some() {
-        return Ok(Fate::Stands);
+    if let Some(row) = standing(transaction, judged.seen())? {
+        return if other_bytes(transaction, &row, &judged)? { Ok(other(&row)) } else { Ok(Fate::Stands) };
     }
     match judged.permit_by_policy() {
         Ok(permitted) if refused_before(transaction, permitted.judged().messages())? => {
@@ -165,33 +189,44 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
 /// Records the partner app's approval.
 pub fn approve(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
     match standing(transaction, permitted.judged().seen())? {
+        Some(row) if other_bytes(transaction, &row, permitted.judged())? => Ok(other(&row)),
         Some(row) if row.state != State::Held || row.seen != *permitted.judged().seen() => Ok(Fate::Stands),
-        // The first bytes recorded for an id are its bytes for ever.
-        Some(row) if row.messages() != Some(permitted.judged().messages()) => {
-            contradiction(transaction, &row.seen.id, "the backend gave other bytes for it than it did first")?;
-            Ok(Fate::OtherBytes)
-        }
+        // It was held without any, which does not happen.
+        Some(row) if row.messages().is_none() => Ok(other(&row)),
         _ if frozen(transaction)? => Ok(Fate::Frozen),
         _ => record(transaction, permitted, now),
     }
 }
 
-/// Records the partner app's rejection.
+/// Records the partner app's rejection, and what was rejected: the bytes as judged, where they could be read.
 pub fn reject(
     transaction: &Transaction<'_>,
     seen: &Seen,
-    messages: &[Vec<u8>],
+    judged: Option<&Judged>,
     now: u64,
 ) -> Result<Fate, rusqlite::Error> {
     see(transaction, seen, now)?;
     match Row::read(transaction, &seen.id)? {
         Some(Row { state: State::Seen | State::Held, messages: recorded, .. }) => {
-            let messages = recorded.as_deref().unwrap_or(messages);
+            // Bytes that are not those on record say nothing of what is rejected.
+            let judged = judged.filter(|judged| recorded.as_deref().is_none_or(|first| first == judged.messages()));
+            let messages = recorded.as_deref().or(judged.map(Judged::messages)).unwrap_or_default();
+            let judgement = judged.map(Judged::judgement);
             refuse(transaction, messages)?;
             let sql = "UPDATE action SET state = 'rejecting', decided_by = 'client' WHERE id = ?1";
             transaction.execute(sql, [seen.id.as_str()])?;
-            let fields =
-                Rejection { action: &seen.id, verdict: "reject", by: By::Client.name(), messages: digests(messages) };
+            let fields = Decision {
+                action: &seen.id,
+                verdict: "reject",
+                by: By::Client.name(),
+                rule: judgement.and_then(|judgement| judgement.rule.as_deref()),
+                why: judgement.map_or("its messages could not be read", |judgement| judgement.why.as_str()),
+                claim: seen.claim.as_deref(),
+                expires: seen.expires,
+                facts: judgement.map_or(&[], |judgement| judgement.facts.as_slice()),
+                policy: judged.map(|judged| hex::encode(judged.policy())),
+                messages: digests(messages),
+            };
             audit::append(transaction, "decision", &fields)?;
             Ok(Fate::Reject)
         }
@@ -257,6 +292,19 @@ fn standing(transaction: &Transaction<'_>, seen: &Seen) -> Result<Option<Row>, r
     Ok(Row::read(transaction, &seen.id)?.filter(|row| row.state != State::Seen || row.seen != *seen))
 }
 
+/// The first bytes recorded for an id are its bytes for ever: others are refused, and that is on record.
+fn other_bytes(transaction: &Transaction<'_>, row: &Row, judged: &Judged) -> Result<bool, rusqlite::Error> {
+    let other = row.messages().is_some_and(|first| first != judged.messages());
+    if other {
+        contradiction(transaction, &row.seen.id, "the backend gave other bytes for it than it did first")?;
+    }
+    Ok(other)
+}
+
+fn other(row: &Row) -> Fate {
+    Fate::OtherBytes { held: row.state == State::Held }
+}
+
 fn record(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
     let judged = permitted.judged();
     write(transaction, judged, State::Approving, Some(permitted.by()), &judged.judgement().why, now)?;
@@ -298,7 +346,7 @@ fn write(
         claim: claim.as_deref(),
         expires: *expires,
         facts,
-        policy: hex::encode(judged.policy()),
+        policy: Some(hex::encode(judged.policy())),
         messages: digests(judged.messages()),
     };
     audit::append(transaction, "decision", &fields)

@@ -38,7 +38,7 @@ impl Book {
 
     fn reject(&mut self, id: &str) -> Fate {
         let seen = seen(id);
-        self.write(|t| reject(t, &seen, &[], 1))
+        self.write(|t| reject(t, &seen, None, 1))
     }
 
     /// The kinds of the audit log's records.
@@ -99,10 +99,15 @@ fn an_action_is_never_both_approved_and_rejected() {
 fn the_first_bytes_recorded_for_an_id_are_its_bytes() {
     let mut book = Book::new();
     assert!(matches!(book.judge("", "w1", MESSAGE), Fate::Held(_)));
-    assert!(matches!(book.approve("", "w1", OTHER), Fate::OtherBytes));
+    assert!(matches!(book.approve("", "w1", OTHER), Fate::OtherBytes { held: true }));
     let Fate::Approve(recorded) = book.approve("", "w1", MESSAGE) else { panic!("held, released") };
     assert_eq!(recorded.messages(), [MESSAGE.to_vec()]);
-    assert!(matches!(book.approve("", "w1", OTHER), Fate::Stands));
+    for _ in 0..3 {
+        assert!(matches!(book.approve("", "w1", OTHER), Fate::OtherBytes { held: false }));
+        assert!(matches!(book.judge("", "w1", OTHER), Fate::OtherBytes { held: false }), "also nobody's second fetch");
+        assert!(matches!(book.judge("", "w1", MESSAGE), Fate::Stands));
+    }
+    assert_eq!(book.kinds(), ["decision", "contradiction", "decision"], "on record once");
     let id = seen("w1").id;
     assert_eq!(book.write(|t| Row::read(t, &id)).unwrap().messages().unwrap(), [MESSAGE.to_vec()]);
 }
@@ -154,8 +159,10 @@ fn a_restart_takes_up_what_was_recorded_and_nothing_else_for_signing() {
     let done = seen("done").id;
     book.write(|t| settle(t, &done, &Settling::decided(ActionEnd::Approved, String::new()), 5));
     let under_way = book.write(Row::under_way);
-    assert_eq!(sorted(&under_way), ["approving", "rejecting", "seen"]);
-    for id in under_way {
+    assert_eq!(sorted(&under_way), ["approving", "rejecting"]);
+    let unjudged = book.write(|t| Row::unjudged(t, 10));
+    assert_eq!(sorted(&unjudged), ["seen"]);
+    for id in under_way.into_iter().chain(unjudged) {
         let read = book.write(|t| UnderWay::read(t, &id));
         match id.as_str() {
             "approving" => assert!(matches!(read, UnderWay::Sign(recorded) if recorded.messages() == [MESSAGE])),
@@ -176,10 +183,10 @@ fn signatures_are_kept_before_they_leave_and_no_others_ever_are() {
     let Fate::Approve(recorded) = book.judge(APPROVE, "w1", MESSAGE) else { panic!("it is approved") };
     let again = Recorded::new(recorded.id().clone(), recorded.messages().to_vec());
     let first = signed(recorded, 2);
-    assert!(matches!(book.write(|t| keep(t, &first)), Kept::Submit(s) if s.signatures() == [[2; 49]]));
-    assert!(matches!(book.write(|t| keep(t, &first)), Kept::Submit(_)), "the same again is no other");
+    assert!(matches!(book.write(|t| keep(t, &first, 1)), Kept::Submit(s) if s.signatures() == [[2; 49]]));
+    assert!(matches!(book.write(|t| keep(t, &first, 1)), Kept::Submit(_)), "the same again is no other");
     let other = signed(again, 3);
-    assert!(matches!(book.write(|t| keep(t, &other)), Kept::Contradiction));
+    assert!(matches!(book.write(|t| keep(t, &other, 1)), Kept::Contradiction));
     let id = seen("w1").id;
     assert!(
         matches!(book.write(|t| UnderWay::read(t, &id)), UnderWay::Submit(s) if s.signatures() == [[2; 49]]),
@@ -193,10 +200,10 @@ fn other_bytes_than_the_recorded_are_neither_signed_nor_kept() {
     let mut book = Book::new();
     book.judge(APPROVE, "w1", MESSAGE);
     let forged = signed(Recorded::new(seen("w1").id, vec![OTHER.to_vec()]), 2);
-    assert!(matches!(book.write(|t| keep(t, &forged)), Kept::Contradiction));
+    assert!(matches!(book.write(|t| keep(t, &forged, 1)), Kept::Contradiction));
     book.judge(DENY, "w2", OTHER);
     let denied = signed(Recorded::new(seen("w2").id, vec![OTHER.to_vec()]), 2);
-    assert!(matches!(book.write(|t| keep(t, &denied)), Kept::Contradiction));
+    assert!(matches!(book.write(|t| keep(t, &denied, 1)), Kept::Contradiction));
 }
 
 #[test]
@@ -206,12 +213,12 @@ fn frozen_nothing_is_approved_and_nothing_kept() {
     let signed = signed(recorded, 2);
     book.judge("", "w2", OTHER);
     book.write(|t| Condition::Frozen.write(t, 1));
-    assert!(matches!(book.write(|t| keep(t, &signed)), Kept::Frozen));
+    assert!(matches!(book.write(|t| keep(t, &signed, 1)), Kept::Frozen));
     assert!(matches!(book.approve("", "w2", OTHER), Fate::Frozen));
     assert!(matches!(book.judge(APPROVE, "w3", b"\xffanother"), Fate::Held(why) if why.contains("frozen")));
     assert!(matches!(book.reject("w2"), Fate::Reject), "a no is always possible");
     book.write(|t| Condition::Frozen.write(t, 0));
-    assert!(matches!(book.write(|t| keep(t, &signed)), Kept::Submit(_)));
+    assert!(matches!(book.write(|t| keep(t, &signed, 1)), Kept::Submit(_)));
 }
 
 #[test]
@@ -254,4 +261,66 @@ fn what_was_judged_without_the_feeds_claim_is_judged_again_with_it() {
     assert!(matches!(book.judge(APPROVE, "w1", MESSAGE), Fate::Stands));
     assert!(matches!(book.approve("", "w1", MESSAGE), Fate::Stands));
     assert_eq!(book.state("w1"), State::Seen);
+}
+
+#[test]
+fn an_approval_whose_time_is_over_before_it_was_signed_expires_and_nothing_is_kept() {
+    let mut book = Book::new();
+    let id = seen("w1").id;
+    let Fate::Approve(recorded) = book.judge(APPROVE, "w1", MESSAGE) else { panic!("it is approved") };
+    let late = signed(recorded, 2);
+    assert!(matches!(book.write(|t| keep(t, &late, 100)), Kept::Over));
+    assert_eq!(book.state("w1"), State::Settled(ActionEnd::Expired));
+    assert!(matches!(book.write(|t| UnderWay::read(t, &id)), UnderWay::Nothing));
+    assert_eq!(book.kinds(), ["decision", "settled"]);
+    // What was signed in time may have left: its end is found out, not written off.
+    let Fate::Approve(recorded) = book.judge(APPROVE, "w2", OTHER) else { panic!("it is approved") };
+    let in_time = signed(recorded, 2);
+    assert!(matches!(book.write(|t| keep(t, &in_time, 99)), Kept::Submit(_)));
+    assert!(matches!(book.write(|t| keep(t, &in_time, 100)), Kept::Submit(_)));
+    assert_eq!(book.state("w2"), State::Approving);
+}
+
+#[test]
+fn a_rejection_by_the_client_is_on_record_with_what_was_rejected() {
+    let mut book = Book::new();
+    book.judge("", "w1", MESSAGE);
+    let judged = judged("", "w1", MESSAGE);
+    assert!(matches!(book.write(|t| reject(t, judged.seen(), Some(&judged), 1)), Fate::Reject));
+    assert!(matches!(book.reject("unreadable"), Fate::Reject));
+    let lines = book.write(|t| audit::page(t, 0)).0;
+    let said = |n: usize| serde_json::from_str::<serde_json::Value>(&lines[n]).unwrap();
+    let (held, rejected, unreadable) = (said(0), said(1), said(2));
+    assert_eq!((&rejected["verdict"], &rejected["by"]), (&"reject".into(), &"client".into()));
+    for field in ["rule", "why", "claim", "expires", "facts", "policy", "messages"] {
+        assert_eq!(rejected[field], held[field], "{field}");
+    }
+    assert!(!rejected["facts"].as_array().unwrap().is_empty(), "{rejected}");
+    assert_eq!(
+        (&unreadable["why"], &unreadable["policy"]),
+        (&"its messages could not be read".into(), &serde_json::Value::Null)
+    );
+}
+
+#[test]
+fn an_approval_that_should_have_been_settled_is_counted() {
+    let mut book = Book::new();
+    for (policy, id, message) in [(APPROVE, "w1", MESSAGE), ("", "held", OTHER)] {
+        book.judge(policy, id, message);
+    }
+    let mut overdue = |now| book.write(|t| Row::overdue(t, now, 60, 10));
+    assert_eq!((overdue(10), overdue(39), overdue(40), overdue(1000)), (0, 0, 1, 1), "known since 1, over at 100");
+    let id = seen("w1").id;
+    book.write(|t| settle(t, &id, &Settling::decided(ActionEnd::Approved, String::new()), 41));
+    assert_eq!(book.write(|t| Row::overdue(t, 50, 60, 10)), 0);
+}
+
+#[test]
+fn what_waits_in_the_ledger_is_taken_up_by_its_expiry_and_a_bounded_number_at_once() {
+    let mut book = Book::new();
+    for (id, expires) in [("late", 300), ("soon", 100), ("later", 200)] {
+        book.write(|t| see(t, &Seen { expires: Some(expires), ..seen(id) }, 1));
+    }
+    let taken = book.write(|t| Row::unjudged(t, 2));
+    assert_eq!(taken.iter().map(ActionId::as_str).collect::<Vec<_>>(), ["soon", "later"]);
 }

@@ -12,6 +12,7 @@ pub use actions::{Fate, Row, Settling, State, approve, expire, judge, reject, se
 pub use audit::Condition;
 pub use registration::{Phase, RegistrationRow};
 pub use signing::{Kept, Recorded, Submitted, UnderWay, keep};
+pub use story::contradiction;
 
 use config::seams::crash_point;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -173,7 +174,6 @@ fn serve(mut connection: Connection, messages: &Receiver<Message>, complaint: &M
         }
         *busy.lock() = Some(Instant::now());
         let (afters, committed) = commit(&mut connection, batch);
-        *busy.lock() = None;
         match &committed {
             Err(e) => *complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(e.to_string()),
             Ok(Wrote(true)) => *complaint.lock().unwrap_or_else(PoisonError::into_inner) = None,
@@ -183,6 +183,8 @@ fn serve(mut connection: Connection, messages: &Receiver<Message>, complaint: &M
         for after in afters {
             after(committed.clone().map(drop));
         }
+        // What hears of the commit runs here too: one that hangs is no better than a disk that does.
+        *busy.lock() = None;
         if let Some(tell) = closing {
             // The last connection's end moves the write-ahead log into the file.
             drop(connection);

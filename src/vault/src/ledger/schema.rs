@@ -4,7 +4,7 @@ use super::Error;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE registration (
@@ -55,6 +55,12 @@ CREATE TABLE checkpoint (
 CREATE TABLE condition (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 3 added.
+const CONTRADICTION_TABLE: &str = "
+-- Which contradictions are on record already: a client that says one in a loop adds none.
+CREATE TABLE contradiction (action TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY (action, what)) STRICT, WITHOUT ROWID;
+";
+
 pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
@@ -71,8 +77,9 @@ pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     let missing: &[&str] = match found {
-        0 if create => &[TABLES, AUDIT_TABLES],
-        1 => &[AUDIT_TABLES],
+        0 if create => &[TABLES, AUDIT_TABLES, CONTRADICTION_TABLE],
+        1 => &[AUDIT_TABLES, CONTRADICTION_TABLE],
+        2 => &[CONTRADICTION_TABLE],
         VERSION => &[],
         _ => return Err(Error::Schema { path: path.display().to_string(), found, known: VERSION }),
     };
@@ -114,18 +121,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ledger_of_the_first_version_is_taken_on_with_all_that_is_in_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ledger");
-        let old = Connection::open(&path).unwrap();
-        old.execute_batch(TABLES).unwrap();
-        old.execute_batch("INSERT INTO refused (digest) VALUES (x'01'); PRAGMA user_version = 1").unwrap();
-        drop(old);
-        let connection = open(&path, false).unwrap();
-        let count = |table: &str| -> i64 {
-            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
-        };
-        assert_eq!((count("refused"), count("audit")), (1, 0));
+    fn a_ledger_of_an_earlier_version_is_taken_on_with_all_that_is_in_it() {
+        for (version, tables) in [(1, &[TABLES][..]), (2, &[TABLES, AUDIT_TABLES])] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("ledger");
+            let old = Connection::open(&path).unwrap();
+            tables.iter().for_each(|tables| old.execute_batch(tables).unwrap());
+            old.execute_batch("INSERT INTO refused (digest) VALUES (x'01')").unwrap();
+            old.pragma_update(None, "user_version", version).unwrap();
+            drop(old);
+            let connection = open(&path, false).unwrap();
+            let count = |table: &str| -> i64 {
+                connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+            };
+            assert_eq!((count("refused"), count("audit"), count("contradiction")), (1, 0, 0));
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What was recorded and what was signed: the steps of an approval that only the ledger makes.
 
-use super::actions::{Row, State, frozen};
+use super::actions::{Row, Settling, State, frozen, settle};
 use super::audit;
 use super::story::{Signing, contradiction, digest, digests};
 use crate::pipeline::{Seen, Signed};
-use ipc::ActionId;
+use ipc::{ActionEnd, ActionId};
 use rusqlite::{Transaction, params};
 
 /// An action whose approval, and the bytes approved, are on disk. Only the ledger makes one, and hands it out only after
@@ -78,13 +78,18 @@ pub enum Kept {
     Submit(Submitted),
     /// The agent is frozen: nothing was kept.
     Frozen,
+    /// Its time was over before anything left: it is settled as expired, and nothing was kept.
+    Over,
     /// Other signatures were made for it before, or its approval is no longer under way; nothing changed.
     Contradiction,
 }
 
 /// Records signatures before any of them leaves.
-pub fn keep(transaction: &Transaction<'_>, signed: &Signed) -> Result<Kept, rusqlite::Error> {
+pub fn keep(transaction: &Transaction<'_>, signed: &Signed, now: u64) -> Result<Kept, rusqlite::Error> {
     let id = signed.id();
+    if end_in_time(transaction, id, now)? {
+        return Ok(Kept::Over);
+    }
     if frozen(transaction)? {
         return Ok(Kept::Frozen);
     }
@@ -108,6 +113,20 @@ pub fn keep(transaction: &Transaction<'_>, signed: &Signed) -> Result<Kept, rusq
             Ok(Kept::Contradiction)
         }
     }
+}
+
+/// Settles an approval that was never signed and whose time is over.
+pub fn end_in_time(transaction: &Transaction<'_>, id: &ActionId, now: u64) -> Result<bool, rusqlite::Error> {
+    let over = Row::read(transaction, id)?.is_some_and(|row| row.state == State::Approving && row.deadline() <= now);
+    if !over || signatures(transaction, id)?.is_some() {
+        return Ok(false);
+    }
+    settle(
+        transaction,
+        id,
+        &Settling::decided(ActionEnd::Expired, "its time was over before it was signed".into()),
+        now,
+    )
 }
 
 fn signatures(transaction: &Transaction<'_>, id: &ActionId) -> Result<Option<Vec<[u8; 49]>>, rusqlite::Error> {

@@ -17,15 +17,9 @@ pub struct Decision<'a> {
     pub claim: Option<&'a str>,
     pub expires: Option<u64>,
     pub facts: &'a [String],
-    pub policy: String,
-    pub messages: Vec<String>,
-}
-
-#[derive(Serialize)]
-pub struct Rejection<'a> {
-    pub action: &'a ActionId,
-    pub verdict: &'a str,
-    pub by: &'a str,
+    /// Absent where there were no bytes to judge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     pub messages: Vec<String>,
 }
 
@@ -43,9 +37,15 @@ pub struct End<'a> {
     pub detail: &'a str,
 }
 
-/// Puts on record that something was refused that would have contradicted what stands.
-pub fn contradiction(transaction: &Transaction<'_>, id: &ActionId, what: &str) -> Result<(), rusqlite::Error> {
-    audit::append(transaction, "contradiction", &serde_json::json!({ "action": id, "what": what }))
+/// Puts on record that something was refused that would have contradicted what stands; once for an action and a kind, so
+/// that nobody fills the log with it. Whether it is new.
+pub fn contradiction(transaction: &Transaction<'_>, id: &ActionId, what: &str) -> Result<bool, rusqlite::Error> {
+    let sql = "INSERT OR IGNORE INTO contradiction (action, what) VALUES (?1, ?2)";
+    let fresh = transaction.prepare_cached(sql)?.execute([id.as_str(), what])? == 1;
+    if fresh {
+        audit::append(transaction, "contradiction", &serde_json::json!({ "action": id, "what": what }))?;
+    }
+    Ok(fresh)
 }
 
 pub fn digests(messages: &[Vec<u8>]) -> Vec<String> {
