@@ -24,7 +24,7 @@ deb:
 	$(if $(NO_BUILD),,cargo build --profile $(PROFILE) --locked --workspace --bins)
 	./install.sh dpkg-shlibdeps=dpkg-dev
 	@test -x $(TOOLS)/bin/cargo-deb || { echo "cargo-deb is built once, into $(TOOLS); this takes a few minutes"; \
-	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --locked --quiet --root $(TOOLS) cargo-deb@3.8.0 && rm -rf $(TOOLS)/target; }
+	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) cargo-deb@3.8.0 && rm -rf $(TOOLS)/target; }
 	$(TOOLS)/bin/cargo-deb --no-build --locked --profile $(PROFILE) -p signing-agent $(if $(DEB),-o $(DEB))
 
 # What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger and a tracer that look into the rooms, a network of a
@@ -77,7 +77,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@test -x $(TOOLS)/bin/cargo-deny || { echo "cargo-deny is built once, into $(TOOLS); this takes minutes"; \
-	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --locked --quiet --root $(TOOLS) cargo-deny@0.20.2 && rm -rf $(TOOLS)/target; }
+	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) cargo-deny@0.20.2 && rm -rf $(TOOLS)/target; }
 	cargo fetch --locked --quiet
 	PATH="$(TOOLS)/bin:$$PATH" cargo deny --offline check bans licenses sources
 

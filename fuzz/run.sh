@@ -8,7 +8,7 @@ seconds=$1 sanitizer=$2
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/signing-agent-tools
 if ! [ -x "$tools/bin/cargo-fuzz" ]; then
   echo "cargo-fuzz is built once, into $tools; this takes a minute"
-  CARGO_TARGET_DIR=$tools/target cargo install --locked --quiet --root "$tools" cargo-fuzz@0.13.1
+  CARGO_TARGET_DIR=$tools/target cargo install --debug --locked --quiet --root "$tools" cargo-fuzz@0.13.1
   rm -rf "$tools/target"
 fi
 export PATH="$tools/bin:$PATH" RUSTC_BOOTSTRAP=1
