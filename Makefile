@@ -49,16 +49,16 @@ test-long: tools demo
 	cargo build --release --locked --workspace --bins
 	@for room in api courier vault; do grep -qa SIGNING_AGENT_TEST_ATTEMPT target/debug/signing-agent-$$room || exit 1; done
 	@if grep -la SIGNING_AGENT_TEST_ target/release/signing-agent*; then echo "test seams in a release build"; exit 1; fi
-	cargo test --locked -p signing-agent-tests --test crash -- --ignored --nocapture
-	cargo test --locked -p signing-agent-tests --test hostile -- --ignored --nocapture
+	cargo test --locked --workspace --test crash -- --ignored --nocapture
+	cargo test --locked --workspace --test hostile -- --ignored --nocapture
 	$(MAKE) deb NO_BUILD=1
 	./install.sh mmdebstrap=mmdebstrap systemd-nspawn=systemd-container
-	cargo test --locked -p signing-agent-tests --test service -- --ignored --nocapture
-	cargo test --locked -p signing-agent-tests --test walls -- --ignored --nocapture
+	cargo test --locked --workspace --test service -- --ignored --nocapture
+	cargo test --locked --workspace --test walls -- --ignored --nocapture
 	./tests/kryoptic/build.sh >/dev/null
-	cargo test --locked -p signing-agent-tests --test kryoptic -- --ignored --nocapture
+	cargo test --locked --workspace --test kryoptic -- --ignored --nocapture
 	./fuzz/run.sh 10 none
-	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent -- --test
+	cargo bench --locked --workspace --bench sign --bench token --bench agent -- --test
 
 # Everything that is read from outside, each for FUZZ_SECONDS, with the address sanitizer.
 fuzz:
@@ -66,7 +66,7 @@ fuzz:
 
 bench: tools
 	cargo build --release --locked --workspace --bins
-	cargo bench --locked -p milagro -p signing-agent-benches --bench sign --bench token --bench agent
+	cargo bench --locked --workspace --bench sign --bench token --bench agent
 
 # Approvals with and without the jail, in one run.
 bench-jail: tools

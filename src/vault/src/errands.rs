@@ -22,6 +22,8 @@ const LATE: Duration = Duration::from_secs(1);
 /// The longest pause that a 429 is given, and the pause where it names none.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(1);
+/// So many 429 in a row make one: a backend that has too much of one request is not away.
+const ENOUGH: u32 = 2;
 
 /// One request to the backend. `done` hears its outcome once, on a pool thread.
 pub struct Job {
@@ -36,7 +38,7 @@ pub struct Job {
     pub until: Option<Instant>,
     /// Asked when it is about to leave: why it must not, if so.
     pub may_go: Option<Box<dyn Fn() -> Result<(), String> + Send>>,
-    /// It keeps to the pause that a 429 asked for, and its own 429 makes one.
+    /// It keeps to the pause that 429s asked for, and its own count.
     pub pauses: bool,
     pub done: Box<dyn FnOnce(Outcome) + Send>,
 }
@@ -65,7 +67,9 @@ struct Inner {
     postponed: bool,
     /// What is late is looked for again.
     watched: bool,
-    /// Since a 429: what `pauses` is not handed out before.
+    /// 429s in a row.
+    too_much: u32,
+    /// What `pauses` is not handed out before.
     paused: Option<Instant>,
 }
 
@@ -93,9 +97,12 @@ impl Errands {
             return;
         }
         let Some((_, job)) = inner.out.remove(&errand) else { return };
-        if let (true, Outcome::Reply { status: 429, retry_after, .. }) = (job.pauses, &outcome) {
-            let asked = retry_after.map_or(PAUSE, |seconds| Duration::from_secs(seconds.into()));
-            self.pause(&mut inner, asked.min(LONGEST_PAUSE));
+        if let (true, Outcome::Reply { status, retry_after, .. }) = (job.pauses, &outcome) {
+            inner.too_much = if *status == 429 { inner.too_much.saturating_add(1) } else { 0 };
+            if inner.too_much >= ENOUGH {
+                let asked = retry_after.map_or(PAUSE, |seconds| Duration::from_secs(seconds.into()));
+                self.pause(&mut inner, asked.min(LONGEST_PAUSE));
+            }
         }
         self.end(&mut inner, job, outcome);
     }
@@ -369,13 +376,17 @@ mod tests {
     }
 
     #[test]
-    fn a_429_pauses_what_is_queued_for_the_backend_and_nothing_else() {
+    fn two_429_in_a_row_pause_what_is_queued_for_the_backend_and_nothing_else() {
         let (errands, mut courier) = (errands(), Courier::new());
-        errands.add(job("first").0);
-        courier.ask(&errands);
-        let (id, _) = courier.errand(PATIENCE).unwrap();
-        let begun = Instant::now();
-        errands.done(7, id, Outcome::Reply { status: 429, body: Vec::new(), retry_after: Some(2) });
+        let mut begun = Instant::now();
+        for status in [429, 200, 429, 429] {
+            errands.add(job("first").0);
+            courier.ask(&errands);
+            let (id, _) = courier.errand(PATIENCE).unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(2), "one alone pauses nothing");
+            begun = Instant::now();
+            errands.done(7, id, Outcome::Reply { status, body: Vec::new(), retry_after: Some(2) });
+        }
         errands.add(job("second").0);
         errands.add(Job { place: Place::Witness(0), pauses: false, ..job("").0 });
         courier.ask(&errands);

@@ -74,11 +74,11 @@ fn more_than_may_wait_in_memory_waits_in_the_ledger_and_nothing_of_it_is_lost() 
         ..Settings::default()
     });
     // Half a minute, as the agent's waits go by here.
-    house.fault("get", json!({"status": 429, "retryAfter": 600}), 1);
+    house.fault("get", json!({"status": 429, "retryAfter": 600}), 2);
     let begun = Instant::now();
-    house.order(json!({"count": 1}));
-    house.wait("faultsFired=1");
-    house.order(json!({"count": 24_999, "expiresIn": 3600}));
+    house.order(json!({"count": 2}));
+    house.wait("faultsFired=2");
+    house.order(json!({"count": 24_998, "expiresIn": 3600}));
     house.logged(&["20000 actions wait: what comes now waits in the ledger"]);
     let held = || {
         let status = house.output(&["status", "--json"]);

@@ -153,10 +153,10 @@ fn an_approval_ends_with_its_time_while_it_is_tried_and_says_what_is_known_of_it
 #[test]
 fn a_freeze_stops_a_signature_that_is_queued_already() {
     let house = House::registered(Settings::default());
-    let ids = house.order(json!({"count": 2}));
+    let ids = house.order(json!({"count": 3}));
     ids.iter().for_each(|id| house.logged(&["held: ", id]));
-    house.fault("put", json!({"status": 429, "retryAfter": 4}), 1);
-    assert_eq!(house.approve(&ids[0]).status, 502);
+    house.fault("put", json!({"status": 429, "retryAfter": 4}), 2);
+    assert_eq!([house.approve(&ids[0]).status, house.approve(&ids[2]).status], [502, 502]);
     let log = house.log();
     assert!(log.contains("the backend has too much (429)"), "{log}");
     thread::scope(|scope| {
