@@ -168,7 +168,7 @@ fn a_freeze_stops_a_signature_that_is_queued_already() {
     });
     assert_eq!(house.action(&ids[1])["asked"], json!([]), "it did not leave");
     assert!(house.output(&["unfreeze"]).status.success());
-    house.wait("approved=2");
+    house.wait("approved=3");
     ids.iter().for_each(|id| approved_once(&house, id));
     house.assert_no_panic();
 }
