@@ -54,7 +54,7 @@ test-long: tools demo
 	$(MAKE) deb NO_BUILD=1
 	./install.sh mmdebstrap=mmdebstrap systemd-nspawn=systemd-container
 	cargo test --locked --workspace --test service -- --ignored --nocapture
-	cargo test --locked --workspace --test walls -- --ignored --nocapture
+	cargo test --locked --workspace --test walls -- --ignored --nocapture --test-threads=1
 	./tests/kryoptic/build.sh >/dev/null
 	cargo test --locked --workspace --test kryoptic -- --ignored --nocapture
 	./fuzz/run.sh 10 none

@@ -17,6 +17,8 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_secs(45);
 /// How often that is looked after.
 const LOOK: Duration = Duration::from_secs(1);
+/// Contradictions that are on record, as far as memory knows.
+const MOST_KNOWN: usize = 1024;
 
 /// Tells those who have waited too long. One look for all of them: a timer for each would stay when its asker is answered,
 /// and a door that asks a million times would fill the memory with them.
@@ -97,12 +99,24 @@ fn on_record(vault: &Arc<Vault>, id: &ActionId, verb: Verb) {
         Verb::Approve => "the partner app approves what is rejected; refused",
         Verb::Reject => "the partner app rejects what is approved; refused",
     };
+    if vault.contradictions().contains(&(id.clone(), what)) {
+        return;
+    }
     let (then, id, about) = (vault.clone(), id.clone(), id.clone());
     vault.ledger.post(
         move |t| ledger::contradiction(t, &about, what),
         move |fresh| match fresh {
-            Ok(true) => then.alarm(Some(&id), what),
-            Ok(false) => {}
+            Ok(fresh) => {
+                if fresh {
+                    then.alarm(Some(&id), what);
+                }
+                let mut known = then.contradictions();
+                // The ledger knows them all: this only spares it the question.
+                if known.len() >= MOST_KNOWN {
+                    known.clear();
+                }
+                known.insert((id, what));
+            }
             Err(e) => tracing::error!(action = %id, "a contradiction is not on record: {e}"),
         },
     );

@@ -13,8 +13,6 @@ use std::time::Duration;
 use std::{io, thread};
 use zeroize::Zeroizing;
 
-/// Asks of one connection that may be open at once; what comes above is answered `Busy`.
-const MOST_OPEN: usize = 4096;
 /// Connections of the admin lane at once.
 const MOST_ADMIN: usize = 16;
 /// How long a frame may take to leave.
@@ -31,6 +29,15 @@ pub enum Lane {
 impl Lane {
     const ALL: [(Lane, &'static str); 3] =
         [(Lane::Api, "lane-api"), (Lane::Courier, "lane-courier"), (Lane::Admin, "lane-admin")];
+
+    /// Asks of one connection that may be open at once; what comes above is answered `Busy`. The api has at most 512 connections of
+    /// HTTP with one ask each, and the ledger's work for them is what an approval waits behind.
+    fn most_open(self) -> usize {
+        match self {
+            Lane::Api => 1024,
+            Lane::Courier | Lane::Admin => 4096,
+        }
+    }
 
     /// The table.
     fn permits(self, ask: &Ask) -> bool {
@@ -158,7 +165,7 @@ fn read(lane: Lane, stream: UnixStream, connection: &Arc<Connection>, room: &Arc
             return tracing::warn!(?lane, "ended: it asked what only another lane may ask");
         }
         let reply = Reply::new(connection.clone(), id);
-        if connection.open_asks() > MOST_OPEN {
+        if connection.open_asks() > lane.most_open() {
             reply.refuse(Refusal::Busy);
         } else {
             room.answer(lane, what, reply);

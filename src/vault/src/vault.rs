@@ -13,9 +13,10 @@ use crate::waiting::Waiting;
 use config::Config;
 use hsm::{PublicKeys, Token};
 use ipc::ActionId;
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// What is said where nothing is signed because an operator stopped it.
 pub const FROZEN: &str = "the agent is frozen: nothing is signed until `signing-agent unfreeze`";
@@ -33,6 +34,7 @@ pub struct Vault {
     pub frozen: AtomicBool,
     /// Actions were left in the ledger, for too many waited.
     pub deferred: AtomicBool,
+    contradictions: Mutex<HashSet<(ActionId, &'static str)>>,
     pub alarms: Alarms,
     agent: RwLock<Option<Arc<Agent>>>,
     _alone: File,
@@ -58,6 +60,7 @@ impl Vault {
             registering: AtomicBool::new(false),
             frozen: AtomicBool::new(frozen),
             deferred: AtomicBool::new(false),
+            contradictions: Mutex::default(),
             alarms: Alarms::default(),
             agent: RwLock::new(agent.map(Arc::new)),
             _alone: alone,
@@ -94,6 +97,11 @@ impl Vault {
             "the backend refuses this agent's passes (401), a fresh one too: look at this machine's clock, at [backend] pin, \
              and whether the backend still knows the agent",
         );
+    }
+
+    /// Contradictions that are known to be on record: what a client says in a loop is not asked of the ledger each time.
+    pub fn contradictions(&self) -> MutexGuard<'_, HashSet<(ActionId, &'static str)>> {
+        self.contradictions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn agent(&self) -> Option<Arc<Agent>> {
