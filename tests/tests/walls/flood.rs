@@ -195,15 +195,15 @@ fn wishes_that_no_courier_fetches_do_not_pile_up() {
         let action = ActionId::try_from(format!("nobody-asked-{n}")).unwrap();
         Ask::Decide { action, verb: Verb::Approve }
     };
-    for n in 0..2000 {
+    for n in 0..1000 {
         api.tell(&wish(n));
     }
-    for _ in 0..2000 {
+    for _ in 0..1000 {
         assert_eq!(api.hear().unwrap().what, Answer::Refused(Refusal::Timeout));
     }
     // Nobody waits any more. The fetches go with them, and the next errand is the next action's.
     let gone = || house.log().matches("its messages could not be fetched").count();
-    until("the fetches are gone", || gone() == 2000, || format!("{} are gone\n{}", gone(), house.log()));
+    until("the fetches are gone", || gone() == 1000, || format!("{} are gone\n{}", gone(), house.log()));
     let mut courier = Courier::connect(&house, &agent);
     courier.announce("next", "ApproveTransfer", &message);
     courier.until_stands(json!({"held": 1}));
