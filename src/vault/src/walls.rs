@@ -45,6 +45,33 @@ fn ground(path: &Path, config: &Config) -> Ground {
     write.extend(hsm::places());
     write.extend(config.hsm.writable.clone());
     write.extend(config::seams::places());
+    // A witness's disk that is away must not keep the vault down; what cannot be written there raises an alarm.
+    write.retain(|dir| {
+        let there = dir.is_dir();
+        if !there {
+            tracing::warn!("{} is not there: nothing is written to it until the vault is started anew", dir.display());
+        }
+        there
+    });
     let connects = config.hsm.profile == Profile::NetworkHsm;
     Ground { read, write, connects, required: config.jail.landlock_required }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_missing_is_left_out_and_the_pins_directories_are_read_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "[backend]\nurl = \"https://a.example\"\n[hsm]\npin_file = \"pins/pin\"\n[state]\ndir = \".\"\n\
+                    [audit]\nwitness_dir = \"away\"\n";
+        let config = Config::parse(text, dir.path()).unwrap();
+        let ground = ground(&dir.path().join("conf/agent.toml"), &config);
+        assert!(ground.write.contains(&config.state.dir) && !ground.write.contains(&dir.path().join("away")));
+        for read in ["pins", "conf"].map(|name| dir.path().join(name)) {
+            assert!(ground.read.contains(&read) && !ground.write.contains(&read), "{}", read.display());
+        }
+        assert!(!ground.connects);
+    }
 }
