@@ -124,9 +124,10 @@ fn sockets(name: &str, victim: &Victim) -> Option<i64> {
         if fd < 0 { fd } else { call!(SYS_bind, fd, &raw const any, size_of_val(&any)) }
     };
     Some(match name {
-        "socket-inet-stream" => socket(inet, stream, 0),
+        "socket-inet-stream" => socket(inet, stream, libc::IPPROTO_TCP),
+        "socket-other-stream" => socket(inet, stream, 0),
         "socket-inet-datagram" => socket(inet, libc::SOCK_DGRAM, 0),
-        "socket-inet6-stream" => socket(libc::AF_INET6, stream, 0),
+        "socket-inet6-stream" => socket(libc::AF_INET6, stream, libc::IPPROTO_TCP),
         "socket-raw" => socket(inet, libc::SOCK_RAW, libc::IPPROTO_ICMP),
         "socket-unix" => socket(libc::AF_UNIX, stream, 0),
         "socket-pair" => {
@@ -145,9 +146,9 @@ fn sockets(name: &str, victim: &Victim) -> Option<i64> {
             }
             if fd < 0 { fd } else { call!(SYS_connect, fd, &raw const address, size_of_val(&address)) }
         }
-        "socket-bind" => bound(socket(inet, stream, 0)),
+        "socket-bind" => bound(socket(inet, stream, libc::IPPROTO_TCP)),
         "socket-listen" => {
-            let fd = socket(inet, stream, 0);
+            let fd = socket(inet, stream, libc::IPPROTO_TCP);
             if fd < 0 { fd } else { call!(SYS_listen, fd, 1) }
         }
         _ => return None,
@@ -168,6 +169,10 @@ fn files(name: &str, victim: &Victim) -> Option<i64> {
         "file-directory" => open(&CString::new("/").unwrap_or_default(), libc::O_RDONLY | libc::O_DIRECTORY),
         "file-remove" => call!(SYS_unlinkat, at, from, 0),
         "file-rename" => call!(SYS_renameat2, at, from, at, to, 0),
+        #[cfg(target_arch = "x86_64")]
+        "file-unlink" => call!(SYS_unlink, from),
+        #[cfg(target_arch = "x86_64")]
+        "file-move" => call!(SYS_rename, from, to),
         "file-link" => call!(SYS_linkat, at, from, at, to, 0),
         "file-symlink" => call!(SYS_symlinkat, from, at, to),
         "file-mknod" => call!(SYS_mknodat, at, to, libc::S_IFIFO | 0o600, 0),

@@ -35,7 +35,9 @@ impl Lane {
     fn most_open(self) -> usize {
         match self {
             Lane::Api => 1024,
-            Lane::Courier | Lane::Admin => 4096,
+            Lane::Courier => 4096,
+            // Some take a thread each.
+            Lane::Admin => 16,
         }
     }
 

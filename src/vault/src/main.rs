@@ -87,10 +87,12 @@ fn start() -> Result<(), (u8, String)> {
         tracing::warn!("{missing}");
     }
     let filter = walls::filter(&config);
-    let room = room::Room::open(path, config, policy, notify.clone());
-    // The module is in memory and, where it could be, logged in to; nothing from outside has been read.
+    let (room, opened) = room::Room::open(path, config, policy, notify.clone());
+    // The module is in memory and, where it could be, logged in to; nothing from outside has been read, and what an earlier
+    // life left under way waits.
     filter.install().map_err(|e| broken(&e))?;
     jail::attempt();
+    room.opened(opened, 0);
     gate::open(sockets, &room).map_err(|e| broken(&e))?;
     notify.ready();
     wait_for_end(signals);

@@ -21,9 +21,10 @@ impl Pool {
         Self(give)
     }
 
-    /// As many as there are processors, at least two: one must not wait for the token alone.
+    /// As many as there are processors: at least two, for one must not wait for the token alone, and no more than a service's limit
+    /// of threads has room for.
     pub fn size() -> usize {
-        thread::available_parallelism().map_or(2, usize::from).max(2)
+        thread::available_parallelism().map_or(2, usize::from).clamp(2, 16)
     }
 
     pub fn spawn(&self, work: impl FnOnce() + Send + 'static) {

@@ -78,8 +78,13 @@ pub fn load_policy(config: &Config) -> Result<Policy, String> {
 }
 
 impl Room {
-    /// Opens the vault, where it can be; otherwise the room says why until that passes or the operator acts.
-    pub fn open(config_path: PathBuf, config: Config, policy: Policy, notify: Arc<Notify>) -> Arc<Self> {
+    /// Loads the module and opens the vault, where it can be. Nothing goes on from there before [`Room::opened`].
+    pub fn open(
+        config_path: PathBuf,
+        config: Config,
+        policy: Policy,
+        notify: Arc<Notify>,
+    ) -> (Arc<Self>, Result<Vault, Trouble>) {
         let (clock, pool) = (Clock::start(), Pool::start(Pool::size()));
         let witnesses = Witnesses::new(config.audit.witnesses.len());
         let module = hsm::Module::load(&config.hsm.module).map_err(|e| e.to_string());
@@ -102,8 +107,8 @@ impl Room {
         });
         let deadline = room.config.hsm.call_deadline;
         watchdog::start(room.token_watch.clone(), deadline, room.ledger_busy.clone(), notify);
-        room.try_open(0);
-        room
+        let opened = init::open(&room, None);
+        (room, opened)
     }
 
     fn try_open(self: &Arc<Self>, attempt: u32) {
@@ -111,7 +116,12 @@ impl Room {
         if self.vault().is_ok() {
             return;
         }
-        match init::open(self, None) {
+        self.opened(init::open(self, None), attempt);
+    }
+
+    /// Begins with a vault that was opened; otherwise the room says why until that passes or the operator acts.
+    pub fn opened(self: &Arc<Self>, opened: Result<Vault, Trouble>, attempt: u32) {
+        match opened {
             Ok(vault) => self.begin(vault),
             Err(trouble) => {
                 if self.config.state.deed().exists() {

@@ -32,6 +32,11 @@ fn ground(path: &Path, config: &Config) -> Ground {
     // Modules read configurations of their own, and libraries. A file that was replaced is another one: so directories.
     let mut read: Vec<PathBuf> = ["/usr", "/lib", "/lib64", "/etc", "/opt"].map(PathBuf::from).into();
     read.extend(beside(&config.hsm.module));
+    read.push("/dev/urandom".into());
+    if config.hsm.profile == Profile::NetworkHsm {
+        // The file itself: often it is a link to somewhere else.
+        read.push("/etc/resolv.conf".into());
+    }
     read.extend(beside(path));
     read.extend(config.hsm.pin_file.as_deref().and_then(beside));
     if let config::Pin::File(path) = &config.backend.pin {

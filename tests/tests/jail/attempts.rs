@@ -38,6 +38,7 @@ const ATTEMPTS: &[&str] = &[
     "process-take-files",
     "process-limits",
     "socket-inet-stream",
+    "socket-other-stream",
     "socket-inet-datagram",
     "socket-inet6-stream",
     "socket-raw",
@@ -54,6 +55,10 @@ const ATTEMPTS: &[&str] = &[
     "file-directory",
     "file-remove",
     "file-rename",
+    #[cfg(target_arch = "x86_64")]
+    "file-unlink",
+    #[cfg(target_arch = "x86_64")]
+    "file-move",
     "file-link",
     "file-symlink",
     "file-mknod",
@@ -100,7 +105,16 @@ fn expected(room: &str, attempt: &str) -> Option<End> {
         ("vault", "process-clone3") => Refused("Function not implemented"),
         ("vault", "socket-pair") => Killed,
         ("vault", socket) if socket.starts_with("socket-") => NOT_PERMITTED,
-        ("vault", "file-read" | "file-write" | "file-create" | "file-directory" | "process-open-memory") => DENIED,
+        (
+            "vault",
+            "file-read"
+            | "file-write"
+            | "file-create"
+            | "file-directory"
+            | "file-unlink"
+            | "file-move"
+            | "process-open-memory",
+        ) => DENIED,
         _ => Killed,
     })
 }
