@@ -6,7 +6,7 @@ use crate::ledger::{self, Row, State};
 use crate::pipeline::Seen;
 use crate::reply::Reply;
 use crate::room::Room;
-use crate::settle::{expire, failed};
+use crate::settle::{expire, untold};
 use crate::vault::Vault;
 use config::seams::pace;
 use ipc::{ActionEnd, ActionId, Refusal, Verb};
@@ -47,7 +47,8 @@ pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
         move |row| match row {
             Ok(Some(row)) => stands(&room, &then, row),
             Ok(None) => fetch(&room, &then, Seen { id, claim: None, expires: None }, Wanted::by_them()),
-            Err(e) => failed(&room, &then, &id, &e),
+            // Whatever is under way with it goes on by itself.
+            Err(e) => untold(&then, &id, &e),
         },
     );
 }
@@ -140,7 +141,8 @@ pub fn reconsider(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId) {
         move |row| match row {
             Ok(Some(row)) => stands(&room, &then, row),
             Ok(None) => then.waiting.refuse(&id, &Refusal::Internal),
-            Err(e) => failed(&room, &then, &id, &e),
+            // Whatever is under way with it goes on by itself.
+            Err(e) => untold(&then, &id, &e),
         },
     );
 }

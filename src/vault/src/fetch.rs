@@ -7,8 +7,8 @@ use crate::outcome::{self, Said};
 use crate::pipeline::{Judged, Seen};
 use crate::retry::Tries;
 use crate::room::Room;
-use crate::settle::{expire, failed, settle};
-use crate::submit::{self, no, send};
+use crate::settle::{expire, failed, settle, take_up};
+use crate::submit::{self, Wait, no, send};
 use crate::vault::{FROZEN, Vault};
 use config::seams::crash_point;
 use ipc::{ActionEnd, ActionId, Method, Refusal, Verb};
@@ -38,8 +38,8 @@ pub fn fetch(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted) {
     let ours = matches!(wanted, Wanted::ByUs(_));
     let (again, then, id) = (room.clone(), vault.clone(), seen.id.clone());
     // Nobody waits longer: with no courier there, what clients wish would pile up.
-    let within = (!ours).then_some(PATIENCE);
-    send(room, vault, Method::Get, &id, Vec::new(), within, move |outcome| match outcome::read(outcome) {
+    let wait = if ours { Wait::Its } else { Wait::Client(PATIENCE) };
+    send(room, vault, Method::Get, &id, Vec::new(), wait, move |outcome| match outcome::read(outcome) {
         // Who wanted it has gone, and nobody else asked.
         Said::Yes(_) if !ours && then.waiting.verb(&seen.id).is_none() => {}
         Said::Yes(body) => match outcome::messages(&body) {
@@ -153,7 +153,11 @@ fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result<Fat
                 reconsider(room, vault, id);
             }
         }
-        Ok(Fate::Frozen) => vault.waiting.refuse(&id, &Refusal::NotReady(FROZEN.into())),
+        Ok(Fate::Frozen) => {
+            vault.waiting.refuse(&id, &Refusal::NotReady(FROZEN.into()));
+            // Where the feed told of it, policy has not judged it yet.
+            take_up(room, vault, id, Tries::default());
+        }
         Ok(Fate::Stands) => reconsider(room, vault, id),
         Err(e) => failed(room, vault, &id, &e),
     }

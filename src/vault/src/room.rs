@@ -68,6 +68,7 @@ pub struct Room {
     /// One `init` or opening at a time.
     pub opening: Mutex<()>,
     doors: Mutex<Doors>,
+    pub asking_health: status::AskingHealth,
 }
 
 /// The policy that the configuration names; everything is held where it names none.
@@ -104,6 +105,7 @@ impl Room {
             work: RwLock::new(Err(Trouble::lasting("starting"))),
             opening: Mutex::default(),
             doors: Mutex::default(),
+            asking_health: Default::default(),
         });
         let deadline = room.config.hsm.call_deadline;
         watchdog::start(room.token_watch.clone(), deadline, room.ledger_busy.clone(), notify);

@@ -24,6 +24,7 @@ pub fn expire(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId) {
 /// Settles it, and tells those who wait where it stands then: as it was settled here, or earlier.
 pub fn settle(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, settling: Settling) {
     let (room, then, id, settled) = (room.clone(), vault.clone(), id.clone(), id.clone());
+    let again = settling.clone();
     vault.ledger.post(
         move |t| {
             ledger::settle(t, &id, &settling, clock::now())?;
@@ -38,15 +39,25 @@ pub fn settle(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, settling: Set
                 stands(&room, &then, row);
             }
             Ok(None) => then.waiting.refuse(&settled, &Refusal::UnknownAction),
-            Err(e) => failed(&room, &then, &settled, &e),
+            Err(e) => {
+                // What the backend said is kept until it is on record: asked again, it may say something else.
+                untold(&then, &settled, &e);
+                let (later, room) = (room.clone(), room);
+                later.clock.after(SWEEP, move || settle(&room, &then, &settled, again));
+            }
         },
     );
 }
 
-/// The ledger could not be read or written: those who wait are told, and the action is taken up again later.
-pub fn failed(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, e: &ledger::Error) {
+/// The ledger could not be read or written: those who wait are told.
+pub fn untold(vault: &Vault, id: &ActionId, e: &ledger::Error) {
     tracing::error!(action = %id, "{e}");
     vault.waiting.refuse(id, &Refusal::Internal);
+}
+
+/// The same, and the action, which nothing else goes on with, is taken up again later.
+pub fn failed(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, e: &ledger::Error) {
+    untold(vault, id, e);
     let (again, vault, id) = (room.clone(), vault.clone(), id.clone());
     room.clock.after(SWEEP, move || take_up(&again, &vault, id, Tries::in_doubt()));
 }
@@ -72,7 +83,9 @@ fn waiting(room: &Room, vault: &Vault) -> usize {
 
 /// Takes up what was left in the ledger, once there is room.
 fn take_deferred_up(room: &Arc<Room>, vault: &Arc<Vault>) {
-    if waiting(room, vault) > FEW || !vault.deferred.swap(false, Ordering::SeqCst) {
+    // What is parked until its next try does not keep out what was never tried.
+    let full = room.errands.waiting() > FEW || waiting(room, vault) >= MOST_WAITING;
+    if full || !vault.deferred.swap(false, Ordering::SeqCst) {
         return;
     }
     let (room, then) = (room.clone(), vault.clone());
@@ -84,10 +97,26 @@ fn take_deferred_up(room: &Arc<Room>, vault: &Arc<Vault>) {
                     tracing::info!(actions = ids.len(), "what waited in the ledger is taken up");
                 }
                 then.deferred.fetch_or(ids.len() == MOST_WAITING, Ordering::SeqCst);
-                ids.into_iter().for_each(|id| take_up(&room, &then, id, Tries::default()));
+                ids.into_iter().for_each(|id| fetch_deferred(&room, &then, id));
             }
             Err(e) => {
                 tracing::error!("what waits in the ledger is not taken up yet: {e}");
+                then.deferred.store(true, Ordering::SeqCst);
+            }
+        },
+    );
+}
+
+/// An action that is decided by now is on its way already: nothing is begun with it a second time.
+fn fetch_deferred(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId) {
+    let (room, then, wanted) = (room.clone(), vault.clone(), id.clone());
+    vault.ledger.post(
+        move |t| UnderWay::read(t, &wanted),
+        move |read| match read {
+            Ok(UnderWay::Fetch(seen)) => fetch(&room, &then, seen, Wanted::by_us()),
+            Ok(_) => {}
+            Err(e) => {
+                untold(&then, &id, &e);
                 then.deferred.store(true, Ordering::SeqCst);
             }
         },

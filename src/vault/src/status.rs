@@ -9,7 +9,7 @@ use crate::vault::Vault;
 use ipc::{AgentStatus, Answer, AuditStatus, Health, Status};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// An approval that has so many seconds left, and was known for so many, should have been settled.
@@ -24,33 +24,61 @@ pub fn health(room: &Arc<Room>, reply: Reply) {
         Ok(vault) => vault,
         Err(trouble) => return reply.send(Answer::Health(well(room, None, vec![ipc::bounded(&trouble.words)], None))),
     };
-    let reply = Arc::new(Mutex::new(Some(reply)));
-    let (late, silent, then) = (reply.clone(), room.clone(), vault.clone());
+    let Some(read) = room.asking_health.join(reply) else { return };
+    let (silent, then) = (room.clone(), vault.clone());
     room.clock.after(PATIENCE, move || {
-        if let Some(reply) = take(&late) {
-            let words = format!("the ledger has not answered for {} s", PATIENCE.as_secs());
-            reply.send(Answer::Health(well(&silent, Some(&then), vec![words], None)));
-        }
+        let words = format!("the ledger has not answered for {} s", PATIENCE.as_secs());
+        silent.asking_health.answer(read, || well(&silent, Some(&then), vec![words], None));
     });
     let (room, then) = (room.clone(), vault.clone());
     vault.ledger.post(
         |t| Ok((Row::next_expiry(t)?, Row::overdue(t, clock::now(), CLOSE, KNOWN)?)),
-        move |read| {
-            let Some(reply) = take(&reply) else { return };
-            let (next, reasons) = match read {
+        move |known| {
+            let (next, reasons) = match known {
                 Ok((next, 0)) => (next, Vec::new()),
                 Ok((next, n)) => {
                     (next, vec![format!("approvals that expire within {CLOSE} s and are not settled: {n}")])
                 }
                 Err(e) => (None, vec![ipc::bounded(&e.to_string())]),
             };
-            reply.send(Answer::Health(well(&room, Some(&then), reasons, next)));
+            room.asking_health.answer(read, || well(&room, Some(&then), reasons, next));
         },
     );
 }
 
-fn take(reply: &Mutex<Option<Reply>>) -> Option<Reply> {
-    reply.lock().unwrap_or_else(PoisonError::into_inner).take()
+/// Who asks for the health: one reading of the ledger answers all who came before it was done.
+#[derive(Default)]
+pub struct AskingHealth(Mutex<(u64, Vec<Reply>)>);
+
+impl AskingHealth {
+    /// The number of the reading that is to be begun for this one; none where one is under way.
+    fn join(&self, reply: Reply) -> Option<u64> {
+        let mut asking = self.lock();
+        asking.1.push(reply);
+        let first = asking.1.len() == 1;
+        asking.0 += u64::from(first);
+        first.then_some(asking.0)
+    }
+
+    /// Answers all, unless this reading was answered for already.
+    fn answer(&self, read: u64, health: impl FnOnce() -> Health) {
+        let replies = {
+            let mut asking = self.lock();
+            if asking.0 != read {
+                return;
+            }
+            std::mem::take(&mut asking.1)
+        };
+        if replies.is_empty() {
+            return;
+        }
+        let health = health();
+        replies.into_iter().for_each(|reply| reply.send(Answer::Health(health.clone())));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, Vec<Reply>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn well(room: &Room, vault: Option<&Vault>, mut reasons: Vec<String>, next_expiry: Option<u64>) -> Health {

@@ -15,9 +15,25 @@ use ipc::{ActionEnd, ActionId, Method, Outcome, Place, Refusal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a request waits for a courier at the least, and how long about an action that the ledger does not know.
+/// How long a request waits for a courier at the least, and how long one in doubt or about an action that the ledger does not know.
 const LEAST: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a request may wait for a courier.
+pub enum Wait {
+    /// Until the action's time is over.
+    Its,
+    /// Past that a while too: an earlier try may have reached the backend, which is found out about by one more.
+    Doubt,
+    /// A client's patience.
+    Client(Duration),
+}
+
+impl Wait {
+    fn of(tries: Tries) -> Self {
+        if tries.doubt { Self::Doubt } else { Self::Its }
+    }
+}
 
 /// Signs what was recorded, keeps the signatures, and submits them.
 pub fn sign(room: &Arc<Room>, vault: &Arc<Vault>, recorded: Recorded, tries: Tries) {
@@ -86,7 +102,7 @@ pub fn submit(room: &Arc<Room>, vault: &Arc<Vault>, submitted: Submitted, tries:
     let body = serde_json::json!({ "signatures": texts }).to_string().into_bytes();
     let (again, then, id) = (room.clone(), vault.clone(), submitted.id().clone());
     let sent = id.clone();
-    send(room, vault, Method::Put, &id, body, None, move |outcome| {
+    send(room, vault, Method::Put, &id, body, Wait::of(tries), move |outcome| {
         crash_point("action.answered");
         match outcome::read(outcome) {
             Said::Yes(_) => settle(&again, &then, &sent, Settling::decided(ActionEnd::Approved, String::new())),
@@ -105,7 +121,7 @@ pub fn submit(room: &Arc<Room>, vault: &Arc<Vault>, submitted: Submitted, tries:
 /// Tells the backend of a recorded rejection.
 pub fn withdraw(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, tries: Tries) {
     let (again, then, target) = (room.clone(), vault.clone(), id.clone());
-    send(room, vault, Method::Delete, &target, Vec::new(), None, move |outcome| {
+    send(room, vault, Method::Delete, &target, Vec::new(), Wait::of(tries), move |outcome| {
         crash_point("action.withdrawn");
         match outcome::read(outcome) {
             Said::Yes(_) => settle(&again, &then, &id, Settling::decided(ActionEnd::Rejected, String::new())),
@@ -189,14 +205,14 @@ fn run_out(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, tries: Tries) {
 }
 
 /// One request about an action, with a fresh pass, once it is in the audit log; its outcome is read on a pool thread. One that
-/// no courier took before the action's time was over, or `within` its own, was not sent.
+/// no courier took in its time was not sent.
 pub fn send(
     room: &Arc<Room>,
     vault: &Arc<Vault>,
     method: Method,
     id: &ActionId,
     body: Vec<u8>,
-    within: Option<Duration>,
+    wait: Wait,
     done: impl FnOnce(Outcome) + Send + 'static,
 ) {
     let Some(agent): Option<Arc<Agent>> = vault.agent() else { return };
@@ -225,9 +241,12 @@ pub fn send(
         },
         move |noted| match noted {
             Ok(deadline) => {
-                // Past its time an earlier try is still found out about, by one more.
-                let left = deadline.and_then(time_left).unwrap_or(PATIENCE).max(LEAST);
-                let left = within.map_or(left, |within| left.min(pace(within)));
+                let left = match (deadline, &wait) {
+                    (None, _) => PATIENCE,
+                    (Some(deadline), Wait::Doubt) => time_left(deadline).unwrap_or_default().max(PATIENCE),
+                    (Some(deadline), _) => time_left(deadline).unwrap_or_default().max(LEAST),
+                };
+                let left = if let Wait::Client(patience) = wait { left.min(pace(patience)) } else { left };
                 job.until = Instant::now().checked_add(left);
                 again.errands.add(job);
             }

@@ -37,11 +37,13 @@ impl Waiting {
         taken
     }
 
-    /// Those who have waited so long.
+    /// Those who have waited so long, or have gone.
     pub fn take_late(&self, patience: Duration) -> Vec<Reply> {
         let mut late = Vec::new();
         self.lock().retain(|_, of_it| {
-            late.extend(of_it.extract_if(.., |waiter| waiter.since.elapsed() >= patience).map(|waiter| waiter.reply));
+            // Who has gone is not waited with either.
+            let over = |waiter: &mut Waiter| waiter.since.elapsed() >= patience || waiter.reply.is_lost();
+            late.extend(of_it.extract_if(.., over).map(|waiter| waiter.reply));
             !of_it.is_empty()
         });
         late

@@ -10,6 +10,7 @@ use ::audit::witness::{add_checkpoint_body, conflict_size, cosignatures};
 use config::seams::pace;
 use ipc::{Method, Outcome, Place, Secret};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ const BEHIND: Duration = Duration::from_secs(5 * 60);
 pub struct Witnesses {
     each: Vec<Mutex<Seen>>,
     newest: Mutex<Option<(u64, String)>>,
+    /// The directory's trouble is told: the alarm itself is a record, whose checkpoint it would not take either.
+    unwritten: AtomicBool,
 }
 
 /// What a witness is thought to have seen.
@@ -41,16 +44,28 @@ struct Seen {
 
 impl Witnesses {
     pub fn new(count: usize) -> Self {
-        Self { each: std::iter::repeat_with(Mutex::default).take(count).collect(), newest: Mutex::default() }
+        Self {
+            each: std::iter::repeat_with(Mutex::default).take(count).collect(),
+            newest: Mutex::default(),
+            unwritten: AtomicBool::new(false),
+        }
     }
 
     /// Sends a checkpoint everywhere. One that a witness is too busy for is passed over: the next covers it too.
     pub fn publish(&self, room: &Arc<Room>, vault: &Arc<Vault>, size: u64, note: String) {
         tracing::info!(size, checkpoint = note, "audit checkpoint");
-        if let Some(dir) = &room.config.audit.witness_dir
-            && let Err(e) = write(dir, size, "", &note)
-        {
-            vault.alarm(None, &format!("a checkpoint could not be written to {}: {e}", dir.display()));
+        if let Some(dir) = &room.config.audit.witness_dir {
+            match write(dir, size, "", &note) {
+                Ok(()) => self.unwritten.store(false, Ordering::SeqCst),
+                Err(e) => {
+                    let words = format!("a checkpoint could not be written to {}: {e}", dir.display());
+                    if self.unwritten.swap(true, Ordering::SeqCst) {
+                        tracing::warn!("{words}");
+                    } else {
+                        vault.alarm(None, &words);
+                    }
+                }
+            }
         }
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((size, note));
         self.send(room, vault, Duration::ZERO);

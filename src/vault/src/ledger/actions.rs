@@ -236,6 +236,7 @@ pub fn reject(
 }
 
 /// How an action comes to its end.
+#[derive(Clone)]
 pub struct Settling {
     end: ActionEnd,
     /// Only where nobody has decided it meanwhile.
