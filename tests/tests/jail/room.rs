@@ -22,21 +22,26 @@ pub fn house(more: &str) -> House {
 
 /// The command that becomes the room; `before` is a program that is run with it, such as `strace`.
 pub fn command(house: &House, room: &str, before: &[&str]) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", "LISTEN_PID=$$ exec \"$@\"", "sh"]).args(before);
-    command.arg(binary(&format!("signing-agent-{room}"))).arg("--config").arg(house.config());
-    command.env_remove(NO_JAIL).env_remove(ATTEMPT).env("SOFTHSM2_CONF", &house.token.conf);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let lane = |name: &str| {
         let path = house.dir.path().join(name);
         let _ = std::fs::remove_file(&path);
         OwnedFd::from(UnixListener::bind(path).expect("a socket"))
     };
-    let sockets: Vec<(&str, OwnedFd)> = match room {
+    let sockets = match room {
         "api" => vec![("http", TcpListener::bind("127.0.0.1:0").expect("a port").into())],
         "courier" => Vec::new(),
         _ => ["lane-api", "lane-courier", "lane-admin"].map(|name| (name, lane(name))).into(),
     };
+    command_with(house, room, before, sockets)
+}
+
+/// The same, with these sockets.
+pub fn command_with(house: &House, room: &str, before: &[&str], sockets: Vec<(&str, OwnedFd)>) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "LISTEN_PID=$$ exec \"$@\"", "sh"]).args(before);
+    command.arg(binary(&format!("signing-agent-{room}"))).arg("--config").arg(house.config());
+    command.env_remove(NO_JAIL).env_remove(ATTEMPT).env("SOFTHSM2_CONF", &house.token.conf);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
     if !names.is_empty() {
         command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));

@@ -1,8 +1,9 @@
 //! A room whose walls cannot be built does not start, and says which.
 
-use crate::room::{command, house, silent_lane};
+use crate::room::{command, command_with, house, silent_lane};
 use signing_agent_tests::{House, Signal, looks_inside, signal, until};
 use std::io::Read;
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Output};
 use std::thread;
@@ -93,7 +94,7 @@ fn a_room_that_does_not_require_it_says_what_is_missing_and_works() {
 }
 
 #[test]
-fn the_rooms_of_a_running_agent_have_their_filters_and_do_not_change_them() {
+fn every_thread_of_a_running_agents_rooms_has_its_filters() {
     let mut house = house(REQUIRED);
     house.run();
     for (room, pid) in house.rooms() {
@@ -134,4 +135,18 @@ fn a_room_tells_systemd_that_it_is_ready_and_alive_and_that_it_stops() {
         assert_eq!(last.as_deref(), Some("STOPPING=1"), "{room}");
         assert_eq!(child.wait().unwrap().code(), Some(0), "{room}");
     }
+}
+
+/// As a service its socket comes from systemd, whatever `[api] listen` says.
+#[test]
+fn an_http_socket_off_loopback_is_refused_wherever_it_comes_from() {
+    let house = house("");
+    let lane = house.dir.path().join("lane");
+    let _lane = silent_lane(&lane);
+    let everywhere = TcpListener::bind("0.0.0.0:0").unwrap();
+    let mut command = command_with(&house, "api", &[], vec![("http", everywhere.into())]);
+    let output = command.env("SIGNING_AGENT_LANE", &lane).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("is for loopback alone"), "{said}");
 }

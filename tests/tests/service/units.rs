@@ -70,6 +70,7 @@ fn systemd_takes_every_drop_in_that_is_offered() {
         ("tpm", "vault", "LoadCredentialEncrypted=token-pin:/etc/signing-agent/token-pin.cred"),
         ("network-hsm", "vault", "PrivateNetwork=no"),
         ("backend", "courier", "IPAddressAllow="),
+        ("witness-dir", "vault", "ReadWritePaths="),
     ];
     let all = fs::read_dir(root.path().join("usr/share/signing-agent/drop-ins")).unwrap().count();
     assert_eq!(all, offered.len());
