@@ -42,7 +42,7 @@ pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
     vault.waiting.add(&id, verb, reply);
     let (room, then) = (room.clone(), vault.clone());
     let wanted = id.clone();
-    vault.ledger.post(
+    vault.ledger.ask(
         move |t| Row::read(t, &wanted),
         move |row| match row {
             Ok(Some(row)) => stands(&room, &then, row),

@@ -31,7 +31,7 @@ pub fn health(room: &Arc<Room>, reply: Reply) {
         silent.asking_health.answer(read, || well(&silent, Some(&then), vec![words], None));
     });
     let (room, then) = (room.clone(), vault.clone());
-    vault.ledger.post(
+    vault.ledger.ask(
         |t| Ok((Row::next_expiry(t)?, Row::overdue(t, clock::now(), CLOSE, KNOWN)?)),
         move |known| {
             let (next, reasons) = match known {

@@ -17,13 +17,15 @@ pub use story::contradiction;
 use config::seams::crash_point;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// The most that one transaction takes.
 const BATCH: usize = 512;
+/// How much of that are clients' questions: a door that asks without end does not make an approval wait behind all of it.
+const QUESTIONS: usize = 32;
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -56,6 +58,8 @@ type Work = Box<dyn FnOnce(Result<&Transaction<'_>, Error>) -> After + Send>;
 
 enum Message {
     Work(Work),
+    /// There is a question.
+    Question,
     Close(Sender<()>),
 }
 
@@ -63,6 +67,7 @@ enum Message {
 #[derive(Clone)]
 pub struct Ledger {
     inbox: Sender<Message>,
+    questions: Sender<Work>,
     complaint: Arc<Mutex<Option<String>>>,
 }
 
@@ -93,9 +98,10 @@ impl Ledger {
         }
         let connection = schema::open(path, false)?;
         let (inbox, messages) = channel();
+        let (questions, asked) = channel();
         let complaint = Arc::default();
-        let ledger = Self { inbox, complaint: Arc::clone(&complaint) };
-        thread::spawn(move || serve(connection, &messages, &complaint, &busy));
+        let ledger = Self { inbox, questions, complaint: Arc::clone(&complaint) };
+        thread::spawn(move || serve(connection, &messages, &asked, &complaint, &busy));
         Ok(ledger)
     }
 
@@ -111,12 +117,23 @@ impl Ledger {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
         then: impl FnOnce(Result<T, Error>) + Send + 'static,
     ) {
-        let work: Work = Box::new(move |transaction| {
-            let done = transaction.and_then(|transaction| in_savepoint(transaction, work));
-            Box::new(move |committed| then(done.and_then(|value| committed.map(|()| value))))
-        });
-        // A ledger that ended drops the work, and with it `then`, whose replies then answer `Internal`.
-        if self.inbox.send(Message::Work(work)).is_err() {
+        self.send(Message::Work(boxed(work, then)));
+    }
+
+    /// The same for what a client asks, a few of which a transaction takes: what the vault itself does goes first.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
+        then: impl FnOnce(Result<T, Error>) + Send + 'static,
+    ) {
+        // The order matters: who is woken finds it. That a ledger has ended is said below.
+        let _ = self.questions.send(boxed(work, then));
+        self.send(Message::Question);
+    }
+
+    /// A ledger that ended drops the work, and with it `then`, whose replies then answer `Internal`.
+    fn send(&self, message: Message) {
+        if self.inbox.send(message).is_err() {
             tracing::error!("the ledger has ended");
         }
     }
@@ -142,6 +159,16 @@ impl Ledger {
     }
 }
 
+fn boxed<T: Send + 'static>(
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
+    then: impl FnOnce(Result<T, Error>) + Send + 'static,
+) -> Work {
+    Box::new(move |transaction| {
+        let done = transaction.and_then(|transaction| in_savepoint(transaction, work));
+        Box::new(move |committed| then(done.and_then(|value| committed.map(|()| value))))
+    })
+}
+
 /// One work's failure takes back its own writes and nobody else's.
 fn in_savepoint<T>(
     transaction: &Transaction<'_>,
@@ -162,16 +189,36 @@ fn in_savepoint<T>(
     Ok(value)
 }
 
-fn serve(mut connection: Connection, messages: &Receiver<Message>, complaint: &Mutex<Option<String>>, busy: &Busy) {
-    while let Ok(first) = messages.recv() {
+fn serve(
+    mut connection: Connection,
+    messages: &Receiver<Message>,
+    questions: &Receiver<Work>,
+    complaint: &Mutex<Option<String>>,
+    busy: &Busy,
+) {
+    // Whether there may be more questions than the last transaction took.
+    let mut more = false;
+    loop {
+        let first = match messages.try_recv() {
+            Err(TryRecvError::Empty) if !more => messages.recv().ok(),
+            tried => tried.ok(),
+        };
+        if first.is_none() && !more {
+            return;
+        }
         let mut closing = None;
         let mut batch = Vec::new();
-        for message in std::iter::once(first).chain(messages.try_iter().take(BATCH)) {
+        for message in first.into_iter().chain(messages.try_iter().take(BATCH)) {
             match message {
                 Message::Work(work) => batch.push(work),
+                Message::Question => {}
                 Message::Close(tell) => closing = Some(tell),
             }
         }
+        let works = batch.len();
+        let most = if closing.is_some() { usize::MAX } else { QUESTIONS };
+        batch.extend(questions.try_iter().take(most));
+        more = batch.len() - works == QUESTIONS;
         *busy.lock() = Some(Instant::now());
         let (afters, committed) = commit(&mut connection, batch);
         match &committed {
@@ -234,6 +281,32 @@ fn changes(transaction: &Transaction<'_>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// However many clients ask, what the vault does waits for a few of them, and all are answered.
+    #[test]
+    fn questions_wait_for_work_and_none_is_forgotten() {
+        const ASKED: usize = 40 * QUESTIONS;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.sqlite");
+        Ledger::create(&path).unwrap();
+        let ledger = Ledger::open(&path, Busy::default()).unwrap();
+        let (tell, told) = channel();
+        // The ledger is held until all of it has been posted.
+        let (open, gate) = channel::<()>();
+        ledger.post(|_| Ok(()), move |_| gate.recv().unwrap());
+        for _ in 0..ASKED {
+            let tell = tell.clone();
+            ledger.ask(|_| Ok(()), move |_| tell.send("question").unwrap());
+        }
+        ledger.post(|_| Ok(()), move |_| tell.send("work").unwrap());
+        open.send(()).unwrap();
+        let order: Vec<&str> = told.iter().take(ASKED + 1).collect();
+        let place = order.iter().position(|what| *what == "work").unwrap();
+        // The inbox is taken 513 at a time, with a few questions each.
+        assert!(place <= (ASKED / BATCH + 1) * QUESTIONS, "the work came after {place} questions");
+        ledger.ask(|_| Ok(()), |_| {});
+        ledger.close();
+    }
 
     #[test]
     fn a_failed_write_takes_back_only_its_own() {
