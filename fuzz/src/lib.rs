@@ -39,7 +39,7 @@ pub fn asset(data: &[u8]) {
         assert_eq!(asset.encode_to_vec(), data);
     }
     let messages = [data.to_vec()];
-    let judgement = policy_of_all().judge(&Action { claimed_type: Some("ApproveTransfer"), messages: &messages });
+    let judgement = policy_of_all().judge(&Action { claimed_type: Some("ApproveTransfer"), messages: &messages, expires: None, now: None });
     assert_eq!(judgement.facts.len(), 1);
     let printable = |text: &str| !text.contains(char::is_control);
     assert!(printable(&judgement.why) && judgement.facts.iter().all(|fact| printable(fact)));
@@ -57,8 +57,8 @@ pub fn policy_toml(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(policy) = Policy::parse(text) {
         let messages = [b"\xffno asset".to_vec()];
-        let judged = policy.judge(&Action { claimed_type: None, messages: &messages });
-        assert_eq!(policy.judge(&Action { claimed_type: None, messages: &messages }), judged);
+        let judged = policy.judge(&Action { claimed_type: None, messages: &messages, expires: None, now: None });
+        assert_eq!(policy.judge(&Action { claimed_type: None, messages: &messages, expires: None, now: None }), judged);
     }
 }
 

@@ -112,6 +112,17 @@ pub fn decode(bytes: &[u8]) -> Decoded {
 }
 
 impl Decoded {
+    /// One word for it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Decoded::Wallet(_) => "wallet",
+            Decoded::IdDoc(_) => "iddoc",
+            Decoded::Other { kind } => kind,
+            Decoded::Malformed { .. } => "malformed",
+            Decoded::Opaque => "opaque",
+        }
+    }
+
     /// One line for people: safe to print, at most some hundred characters. `bytes` are those that were decoded.
     pub fn summary(&self, bytes: &[u8]) -> String {
         match self {
@@ -206,7 +217,7 @@ impl IdDoc {
     }
 }
 
-fn transfer_name(number: i64) -> &'static str {
+pub(crate) fn transfer_name(number: i64) -> &'static str {
     match number {
         transfer_type::NONE => "none",
         transfer_type::SETTLE_PUSH => "settle-push",

@@ -6,7 +6,9 @@
 
 use crate::asset::{Decoded, WalletAsset, decode};
 use crate::plain::plain;
+use crate::release::Release;
 use crate::rules::{Policy, Rule, Verdict};
+use crate::windows::{Demand, Movement};
 
 /// What is to be judged.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +17,10 @@ pub struct Action<'a> {
     pub claimed_type: Option<&'a str>,
     /// The bytes that would be signed, each.
     pub messages: &'a [Vec<u8>],
+    /// When its time is over, Unix seconds, where the courier named it.
+    pub expires: Option<u64>,
+    /// The time of judging, Unix seconds; `None`: the clock is not to be trusted.
+    pub now: Option<u64>,
 }
 
 /// What the bytes themselves say an action is.
@@ -45,6 +51,14 @@ pub struct Judgement {
     pub why: String,
     /// A summary of each message, in order, safe to print.
     pub facts: Vec<String>,
+    /// Who may release it, where it is held.
+    pub release: Release,
+    /// The bytes say something else than the feed: somebody should look.
+    pub contradiction: bool,
+    /// What approving it lets go.
+    pub movements: Vec<Movement>,
+    /// What approving it needs of the windows, by whomever.
+    pub demands: Vec<Demand>,
 }
 
 impl Judgement {
@@ -73,7 +87,16 @@ impl Policy {
         }
         let Opinion { verdict, rule, why } =
             worst.unwrap_or_else(|| Opinion::built_in(Verdict::Hold, "there are no messages to sign".into()));
-        Judgement { verdict, rule, why, facts }
+        Judgement {
+            verdict,
+            rule,
+            why,
+            facts,
+            release: Release::client(),
+            contradiction: false,
+            movements: Vec::new(),
+            demands: Vec::new(),
+        }
     }
 
     fn opinion(&self, claim: Option<&str>, decoded: &Decoded) -> Opinion {

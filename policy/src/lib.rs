@@ -5,14 +5,20 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod asset;
+mod facts;
 mod judge;
 mod plain;
+mod release;
 mod rules;
+mod windows;
 pub mod wire;
 
 pub use asset::{Decoded, IdDoc, WalletAsset, decode};
+pub use facts::{Facts, Move, WalletFacts};
 pub use judge::{Action, ActionKind, Judgement};
+pub use release::{Approvers, Release};
 pub use rules::{Policy, Verdict};
+pub use windows::{Demand, Movement, Used, Which};
 
 /// Why a policy was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{bytes, iddoc, sample, transfer, wallet, withdrawal};
+use common::{action, bytes, iddoc, sample, transfer, wallet, withdrawal};
 use policy::wire::{Message, PbAsset};
-use policy::{Action, Decoded, Policy, Verdict, decode};
+use policy::{Decoded, Policy, Verdict, decode};
 use proptest::prelude::*;
 
 /// Verdict, action types, allow_opaque.
@@ -90,7 +90,7 @@ proptest! {
         claimed_type in claim(),
         messages in prop::collection::vec(message(), 0..3),
     ) {
-        let action = Action { claimed_type, messages: &messages };
+        let action = action(claimed_type, &messages);
         let one = Policy::parse(&text(&rules)).unwrap().judge(&action);
         prop_assert_eq!(one, Policy::parse(&text(&shuffled)).unwrap().judge(&action));
     }
@@ -103,7 +103,7 @@ proptest! {
         messages in prop::collection::vec(message(), 0..3),
     ) {
         let mut rules: Vec<_> = rules.into_iter().enumerate().collect();
-        let action = Action { claimed_type, messages: &messages };
+        let action = action(claimed_type, &messages);
         let before = Policy::parse(&text(&rules)).unwrap().judge(&action).verdict;
         rules.push((rules.len(), added));
         prop_assert!(Policy::parse(&text(&rules)).unwrap().judge(&action).verdict >= before);
@@ -117,7 +117,7 @@ proptest! {
     ) {
         let rules: Vec<_> = rules.into_iter().enumerate().collect();
         let messages = [message];
-        let verdict = Policy::parse(&text(&rules)).unwrap().judge(&Action { claimed_type, messages: &messages }).verdict;
+        let verdict = Policy::parse(&text(&rules)).unwrap().judge(&action(claimed_type, &messages)).verdict;
         let allows = rules.iter().any(|(_, (verdict, _, opaque))| *verdict == "approve" && *opaque);
         match decode(&messages[0]) {
             Decoded::Wallet(_) => {}

@@ -3,6 +3,7 @@
 //! after its commit, and what is `Settled` is a row of it; what is signed is the bytes that were judged.
 #![allow(clippy::result_large_err, reason = "what is not permitted goes back whole")]
 
+use crate::clock;
 use ipc::ActionId;
 use policy::{Judgement, Verdict};
 
@@ -55,7 +56,12 @@ pub struct Judged {
 
 impl Judged {
     pub fn new(policy: &policy::Policy, seen: Seen, messages: Vec<Vec<u8>>) -> Self {
-        let action = policy::Action { claimed_type: seen.claim.as_deref(), messages: &messages };
+        let action = policy::Action {
+            claimed_type: seen.claim.as_deref(),
+            messages: &messages,
+            expires: seen.expires,
+            now: Some(clock::now()),
+        };
         let judgement = policy.judge(&action);
         Self { seen, messages, judgement, policy: policy.hash() }
     }

@@ -1,0 +1,48 @@
+//! Who may release what is held.
+
+use std::collections::BTreeSet;
+
+/// What a person's or a partner app's word must come with before it lets a held action go. More is stricter; of several
+/// rules that hold an action, what each wants is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Release {
+    /// A bearer token with scope `decide`.
+    pub token: bool,
+    /// Signed statements of people, of each of these groups.
+    pub approvers: BTreeSet<Approvers>,
+}
+
+/// So many of these people, each by a statement of their own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Approvers {
+    /// At least 1, at most as many as `of` names.
+    pub needed: u32,
+    /// Names that the deed has keys for.
+    pub of: BTreeSet<String>,
+}
+
+impl Release {
+    /// Any client that the API lets in.
+    pub fn client() -> Release {
+        Release::default()
+    }
+
+    /// What both want.
+    pub fn and(mut self, other: &Release) -> Release {
+        self.token |= other.token;
+        self.approvers.extend(other.approvers.iter().cloned());
+        self
+    }
+
+    /// Whether these people are enough.
+    pub fn is_met_by(&self, people: &BTreeSet<String>) -> bool {
+        self.approvers.iter().all(|group| group.have(people) >= group.needed)
+    }
+}
+
+impl Approvers {
+    /// How many of them these people are.
+    pub fn have(&self, people: &BTreeSet<String>) -> u32 {
+        u32::try_from(self.of.intersection(people).count()).unwrap_or(u32::MAX)
+    }
+}
