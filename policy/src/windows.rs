@@ -14,6 +14,8 @@ pub struct Movement {
     pub destination: String,
     /// In the currency's smallest unit.
     pub amount: u64,
+    /// The rule that approves it, or holds it; `None`: no rule.
+    pub rule: Option<String>,
 }
 
 /// Of which movements a window speaks: all that are given must fit.
@@ -34,7 +36,7 @@ pub struct Demand {
     /// Seconds, rolling.
     pub period: u64,
     pub which: Which,
-    /// Of this action; `None`: it cannot be read, and so fits no limit.
+    /// Of this action; `None`: what the window measures cannot be read, and so fits no limit.
     pub amount: Option<u128>,
     pub max_amount: Option<u128>,
     /// Approved actions, this one among them.
@@ -52,16 +54,13 @@ impl Demand {
     /// Whether it fits; else why not, safe to print.
     pub fn fits(&self, used: Used) -> Result<(), String> {
         let window = &self.window;
-        if let Some(most) = self.max_amount {
-            let Some(amount) = self.amount else {
-                return Err(format!("window \"{window}\" cannot measure it"));
-            };
-            if used.amount.checked_add(amount).is_none_or(|sum| sum > most) {
-                return Err(format!(
-                    "window \"{window}\": {} of {most} are used, {amount} more do not fit",
-                    used.amount
-                ));
-            }
+        let Some(amount) = self.amount else {
+            return Err(format!("window \"{window}\" cannot measure it"));
+        };
+        if let Some(most) = self.max_amount
+            && used.amount.checked_add(amount).is_none_or(|sum| sum > most)
+        {
+            return Err(format!("window \"{window}\": {} of {most} are used, {amount} more do not fit", used.amount));
         }
         match self.max_count {
             Some(most) if used.count >= most => Err(format!("window \"{window}\": all its {most} approvals are used")),
