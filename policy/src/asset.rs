@@ -2,7 +2,7 @@
 //! and encodes again to the same bytes has no unknown field, no second payload, no value that another reader could
 //! take otherwise. The rest is sorted by what a more tolerant reader might see in it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -44,11 +44,31 @@ pub struct WalletAsset {
     pub transfers: Vec<Transfer>,
     /// To addresses outside (`PBWallet.4`).
     pub settlements: Vec<Settlement>,
+    /// Of the transfer list (`PBAsset.6`): who may move the wallet next; as they came, each once.
+    pub participants: Vec<Vec<u8>>,
+    /// Of the transfer list: on what condition, e.g. `t1 > 0`; each once.
+    pub expressions: Vec<String>,
+    /// Which of [`OTHER_FIELDS`] are set.
+    pub other_fields: Vec<&'static str>,
     /// `PBAsset.11`, as it came: foreign text.
     pub description: String,
     /// `PBWallet.11`, as it came: foreign text.
     pub wallet_description: String,
 }
+
+/// Fields that name further parties or conditions of a movement, by what a policy calls them (protocol.md §6). What they do
+/// at the backend is not known, so a rule with limits has to say that it takes them.
+pub const OTHER_FIELDS: [&str; 9] = [
+    "index",
+    "tags",
+    "spent-balance",
+    "principal",
+    "creditor",
+    "initiator",
+    "address",
+    "counterparty",
+    "transaction-hash",
+];
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transfer {
@@ -147,6 +167,7 @@ impl WalletAsset {
             destination: s.destination.clone(),
             fee: s.fee_like,
         };
+        let conditions = asset.transferlist.iter().filter_map(|entry| entry.value.as_ref());
         WalletAsset {
             id: asset.id.clone(),
             owner: asset.owner.clone(),
@@ -155,6 +176,11 @@ impl WalletAsset {
             spent_balance: wallet.spent_balance,
             transfers: wallet.transfers.iter().map(transfer).collect(),
             settlements: wallet.settlements.iter().map(settlement).collect(),
+            participants: once(
+                conditions.clone().flat_map(|c| &c.participants).map(|p| p.value.clone().unwrap_or_default()),
+            ),
+            expressions: once(conditions.map(|c| c.expression.clone())),
+            other_fields: other_fields(asset, wallet),
             description: asset.description.clone(),
             wallet_description: wallet.description.clone(),
         }
@@ -167,6 +193,10 @@ impl WalletAsset {
             (transfer_type::SETTLE_PUSH, true, false) => Some(ActionKind::Withdraw),
             _ => None,
         }
+    }
+
+    pub fn transfer_name(&self) -> &'static str {
+        transfer_name(self.transfer_type)
     }
 
     /// Something may leave the house: there is a settlement, or the asset says that it is one.
@@ -218,17 +248,40 @@ impl IdDoc {
 }
 
 pub(crate) fn transfer_name(number: i64) -> &'static str {
-    match number {
-        transfer_type::NONE => "none",
-        transfer_type::SETTLE_PUSH => "settle-push",
-        transfer_type::SETTLE_PULL => "settle-pull",
-        transfer_type::TRANSFER_PUSH => "transfer-push",
-        transfer_type::TRANSFER_PULL => "transfer-pull",
-        transfer_type::SWAP => "swap",
-        transfer_type::LOAD => "load",
-        transfer_type::GROUP => "group",
-        _ => "no transfer type",
-    }
+    TRANSFER_TYPES.iter().find(|(known, _)| *known == number).map_or("no transfer type", |(_, name)| name)
+}
+
+/// The transfer types' names, as a policy has them (protocol.md §6).
+pub const TRANSFER_TYPES: [(i64, &str); 8] = [
+    (transfer_type::NONE, "none"),
+    (transfer_type::SETTLE_PUSH, "settle-push"),
+    (transfer_type::SETTLE_PULL, "settle-pull"),
+    (transfer_type::TRANSFER_PUSH, "transfer-push"),
+    (transfer_type::TRANSFER_PULL, "transfer-pull"),
+    (transfer_type::SWAP, "swap"),
+    (transfer_type::LOAD, "load"),
+    (transfer_type::GROUP, "group"),
+];
+
+/// In their order, each once.
+fn once<T: Ord + Clone>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    all.filter(|one| seen.insert(one.clone())).collect()
+}
+
+fn other_fields(asset: &PbAsset, wallet: &PbWallet) -> Vec<&'static str> {
+    let set = [
+        asset.index != 0,
+        !asset.tags.is_empty(),
+        wallet.spent_balance != 0,
+        !wallet.principal.is_empty(),
+        !wallet.creditor.is_empty(),
+        !wallet.initiator.is_empty(),
+        !wallet.address.is_empty(),
+        !wallet.counterparty.is_empty(),
+        !wallet.transaction_hash.is_empty(),
+    ];
+    OTHER_FIELDS.into_iter().zip(set).filter_map(|(name, set)| set.then_some(name)).collect()
 }
 
 fn fingerprint(bytes: &[u8]) -> String {

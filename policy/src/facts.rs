@@ -1,6 +1,7 @@
 //! What a message says, as typed facts: for rules, people and a callback's receiver.
 
-use crate::asset::{Decoded, WalletAsset, transfer_name};
+use crate::asset::{Decoded, WalletAsset};
+use crate::subject::total;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -29,14 +30,16 @@ pub struct WalletFacts {
     /// Hex.
     pub owner: String,
     pub moves: Vec<Move>,
-    /// The sum of the moves, decimal, in the smallest unit.
-    pub total: String,
+    /// The sum of the moves, decimal, in the smallest unit; `None`: something is negative.
+    pub total: Option<String>,
     /// The sum of the fee-like numbers, decimal.
-    pub fee: String,
+    pub fee: Option<String>,
     /// Of the transfer list: hex, each once.
     pub participants: Vec<String>,
     /// Of the transfer list: each once.
     pub expressions: Vec<String>,
+    /// Which of [`crate::asset::OTHER_FIELDS`] are set.
+    pub other_fields: Vec<&'static str>,
     pub description: String,
     pub wallet_description: String,
 }
@@ -65,16 +68,18 @@ impl WalletFacts {
         let inside = wallet.transfers.iter().map(|t| Move { to: inside(&t.to), amount: t.amount.to_string() });
         let outside =
             wallet.settlements.iter().map(|s| Move { to: s.destination.clone(), amount: s.amount.to_string() });
+        let total = total(wallet);
         WalletFacts {
-            transfer_type: transfer_name(wallet.transfer_type),
+            transfer_type: wallet.transfer_name(),
             currency: wallet.currency,
             wallet: hex::encode(&wallet.id),
             owner: hex::encode(&wallet.owner),
             moves: outside.chain(inside).collect(),
-            total: String::new(),
-            fee: String::new(),
-            participants: Vec::new(),
-            expressions: Vec::new(),
+            total: total.map(|total| total.amount.to_string()),
+            fee: total.map(|total| total.fee.to_string()),
+            participants: wallet.participants.iter().map(hex::encode).collect(),
+            expressions: wallet.expressions.clone(),
+            other_fields: wallet.other_fields.clone(),
             description: wallet.description.clone(),
             wallet_description: wallet.wallet_description.clone(),
         }

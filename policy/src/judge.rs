@@ -5,10 +5,13 @@
 //! or the bytes, whichever fits; an approve rule wants both.
 
 use crate::asset::{Decoded, WalletAsset, decode};
+use crate::conditions::Truth;
 use crate::plain::plain;
 use crate::release::Release;
-use crate::rules::{Policy, Rule, Verdict};
-use crate::windows::{Demand, Movement};
+use crate::rules::{Policy, Rule};
+use crate::subject::{Around, Subject};
+use crate::verdict::Verdict;
+use crate::windows::{Demand, Movement, going};
 
 /// What is to be judged.
 #[derive(Debug, Clone, Copy)]
@@ -69,84 +72,135 @@ impl Judgement {
 }
 
 impl Policy {
-    /// Judges an action. Pure: the same input has the same judgement, for ever.
+    /// Judges an action. Pure: the same input has the same judgement, for ever. What was approved before is not looked at:
+    /// that is what [`Judgement::demands`] ask the ledger.
     pub fn judge(&self, action: &Action<'_>) -> Judgement {
-        let mut facts = Vec::with_capacity(action.messages.len());
-        let mut worst: Option<Opinion> = None;
-        for message in action.messages {
-            let decoded = decode(message);
+        let decoded: Vec<Decoded> = action.messages.iter().map(|message| decode(message)).collect();
+        let around = Around::new(action, &decoded, &self.zone);
+        let mut opinions = Vec::with_capacity(decoded.len());
+        let (mut facts, mut all) = (Vec::with_capacity(decoded.len()), Vec::new());
+        for (message, decoded) in action.messages.iter().zip(&decoded) {
             facts.push(decoded.summary(message));
+            let subject = self.subject(&around, decoded);
             let opinion = if message.is_empty() {
                 Opinion::built_in(Verdict::Hold, "one of its messages is empty".into())
             } else {
-                self.opinion(action.claimed_type, &decoded)
+                self.opinion(&subject)
             };
-            if worst.as_ref().is_none_or(|worst| opinion.verdict > worst.verdict) {
-                worst = Some(opinion);
-            }
+            let any_case = subject.wallet.as_ref().is_some_and(|w| self.currencies.any_case(w.asset.currency));
+            all.extend(going(&subject, any_case, opinion.rule.map(|rule| rule.name.as_str())));
+            opinions.push(opinion);
         }
-        let Opinion { verdict, rule, why } =
+        let demands = self.windows.iter().flat_map(|window| window.demands(&all)).collect();
+        let release = self.release_of(&opinions);
+        let contradiction = opinions.iter().any(|opinion| opinion.contradiction);
+        // Of several that are as bad the first.
+        let worst = opinions.into_iter().reduce(|worst, next| if next.verdict > worst.verdict { next } else { worst });
+        let Opinion { verdict, rule, why, .. } =
             worst.unwrap_or_else(|| Opinion::built_in(Verdict::Hold, "there are no messages to sign".into()));
         Judgement {
             verdict,
-            rule,
+            rule: rule.map(|rule| rule.name.clone()),
             why,
             facts,
-            release: Release::client(),
-            contradiction: false,
-            movements: Vec::new(),
-            demands: Vec::new(),
+            release,
+            contradiction,
+            movements: all.into_iter().map(|going| going.movement).collect(),
+            demands,
         }
     }
 
-    fn opinion(&self, claim: Option<&str>, decoded: &Decoded) -> Opinion {
-        if let Some(why) = never_at_all(claim, decoded) {
-            return Opinion::built_in(Verdict::Deny, why);
+    pub(crate) fn subject<'a>(&'a self, around: &'a Around<'a>, decoded: &'a Decoded) -> Subject<'a> {
+        Subject::new(around, decoded, &self.lists, &self.currencies)
+    }
+
+    /// What every message that is held wants; what no hold rule decides wants what the policy says.
+    fn release_of(&self, opinions: &[Opinion<'_>]) -> Release {
+        let wanted = opinions.iter().map(|opinion| opinion.release.as_ref().unwrap_or(&self.release));
+        wanted
+            .fold(None, |all: Option<Release>, one| Some(all.unwrap_or_default().and(one)))
+            .unwrap_or_else(|| self.release.clone())
+    }
+
+    fn opinion(&self, subject: &Subject<'_>) -> Opinion<'_> {
+        let claim = subject.around.claim;
+        if let Some(why) = never_at_all(claim, subject.decoded) {
+            let contradiction = matches!(subject.decoded, Decoded::Wallet(_));
+            return Opinion { contradiction, ..Opinion::built_in(Verdict::Deny, why) };
         }
-        let facts = Facts { claim, decoded };
-        if let Some(rule) = self.first(|rule| rule.verdict == Verdict::Deny && facts.concern(rule) == Some(true)) {
-            return Opinion::of(rule, "denied");
+        let mut concerned: [Option<&Rule>; 2] = [None, None];
+        let mut doubtful: Option<&Rule> = None;
+        let mut release: Option<Release> = None;
+        for rule in self.rules.iter().filter(|rule| rule.verdict > Verdict::Approve) {
+            match rule.concerns(subject) {
+                Truth::Yes => {
+                    let hold = rule.verdict == Verdict::Hold;
+                    first(&mut concerned[usize::from(hold)], rule);
+                    if hold {
+                        release = Some(release.unwrap_or_default().and(&rule.release));
+                    }
+                }
+                Truth::Doubtful => first(&mut doubtful, rule),
+                Truth::No | Truth::Missing => {}
+            }
         }
-        if let Some(rule) = self.first(|rule| rule.verdict == Verdict::Hold && facts.concern(rule) == Some(true)) {
-            return Opinion::of(rule, "held");
+        let never = never_by_rule(claim, subject.decoded);
+        let contradiction = never.as_ref().is_some_and(|(_, contradiction)| *contradiction);
+        let opinion = if let Some(rule) = concerned[0] {
+            Opinion::of(rule, "denied")
+        } else if let Some(rule) = concerned[1] {
+            Opinion::of(rule, "held")
+        } else if let Some((why, _)) = never {
+            Opinion::built_in(Verdict::Hold, why)
+        } else if subject.around.now.is_none() {
+            let why = "the machine's clock jumped: nothing is approved until an operator has looked at it";
+            Opinion::built_in(Verdict::Hold, why.into())
+        } else if let Some(rule) = doubtful {
+            let (name, verdict) = (&rule.name, rule.verdict.as_str());
+            let why = format!("the bytes do not say whether rule \"{name}\" ({verdict}) is about them");
+            Opinion::built_in(Verdict::Hold, why)
+        } else {
+            self.approval(subject)
+        };
+        Opinion { contradiction, release, ..opinion }
+    }
+
+    fn approval(&self, subject: &Subject<'_>) -> Opinion<'_> {
+        let mut approving: Option<&Rule> = None;
+        for rule in self.rules.iter().filter(|rule| rule.verdict == Verdict::Approve && rule.is_met(subject)) {
+            first(&mut approving, rule);
         }
-        if let Some(why) = never_by_rule(claim, decoded) {
-            return Opinion::built_in(Verdict::Hold, why);
-        }
-        if let Some(rule) = self.first(|rule| rule.verdict > Verdict::Approve && facts.concern(rule).is_none()) {
-            let why = format!(
-                "the bytes do not say whether rule \"{}\" ({}) is about them",
-                rule.name,
-                rule.verdict.as_str()
-            );
-            return Opinion::built_in(Verdict::Hold, why);
-        }
-        match self.first(|rule| rule.verdict == Verdict::Approve && facts.satisfy(rule)) {
+        match approving {
             Some(rule) => Opinion::of(rule, "approved"),
             None => Opinion::built_in(Verdict::Hold, "no rule approves it".into()),
         }
     }
+}
 
-    /// By name, so that the order in the file shows nowhere.
-    fn first(&self, wanted: impl Fn(&Rule) -> bool) -> Option<&Rule> {
-        self.rules.iter().filter(|rule| wanted(rule)).min_by(|a, b| a.name.cmp(&b.name))
+/// The first by name, so that the order in the file shows nowhere.
+fn first<'a>(so_far: &mut Option<&'a Rule>, rule: &'a Rule) {
+    if so_far.is_none_or(|first| rule.name < first.name) {
+        *so_far = Some(rule);
     }
 }
 
-struct Opinion {
+struct Opinion<'a> {
     verdict: Verdict,
-    rule: Option<String>,
+    rule: Option<&'a Rule>,
     why: String,
+    contradiction: bool,
+    /// Of the hold rules that are about it; `None`: there are none.
+    release: Option<Release>,
 }
 
-impl Opinion {
-    fn built_in(verdict: Verdict, why: String) -> Opinion {
-        Opinion { verdict, rule: None, why }
+impl<'a> Opinion<'a> {
+    fn built_in(verdict: Verdict, why: String) -> Opinion<'a> {
+        Opinion { verdict, rule: None, why, contradiction: false, release: None }
     }
 
-    fn of(rule: &Rule, done: &str) -> Opinion {
+    fn of(rule: &'a Rule, done: &str) -> Opinion<'a> {
         let why = format!("{done} by rule \"{}\"", rule.name);
-        Opinion { verdict: rule.verdict, rule: Some(rule.name.clone()), why }
+        Opinion { rule: Some(rule), ..Opinion::built_in(rule.verdict, why) }
     }
 }
 
@@ -164,16 +218,17 @@ fn never_at_all(claim: Option<&str>, decoded: &Decoded) -> Option<String> {
     }
 }
 
-/// What no rule can approve, though a person may.
-fn never_by_rule(claim: Option<&str>, decoded: &Decoded) -> Option<String> {
-    match decoded {
-        Decoded::Wallet(wallet) if wallet.has_negative_amount() => Some("an amount in it is negative".into()),
-        Decoded::Wallet(wallet) => contradiction(claim?, wallet),
-        Decoded::Opaque => None,
-        Decoded::Other { kind } => Some(format!("a {kind} asset is never approved by rule")),
-        Decoded::Malformed { why, .. } => Some(format!("it looks like an asset, but {why}")),
-        Decoded::IdDoc(_) => Some("an IDDoc is never approved by rule".into()),
-    }
+/// What no rule can approve, though a person may; and whether the feed says something else than the bytes.
+fn never_by_rule(claim: Option<&str>, decoded: &Decoded) -> Option<(String, bool)> {
+    let why = match decoded {
+        Decoded::Wallet(wallet) if wallet.has_negative_amount() => "an amount in it is negative".into(),
+        Decoded::Wallet(wallet) => return Some((contradiction(claim?, wallet)?, true)),
+        Decoded::Opaque => return None,
+        Decoded::Other { kind } => format!("a {kind} asset is never approved by rule"),
+        Decoded::Malformed { why, .. } => format!("it looks like an asset, but {why}"),
+        Decoded::IdDoc(_) => "an IDDoc is never approved by rule".into(),
+    };
+    Some((why, false))
 }
 
 fn contradiction(claim: &str, wallet: &WalletAsset) -> Option<String> {
@@ -184,49 +239,4 @@ fn contradiction(claim: &str, wallet: &WalletAsset) -> Option<String> {
         None => return None,
     };
     (said != claim).then(|| format!("the feed calls it \"{}\", the bytes say {said}", plain(claim, 40)))
-}
-
-struct Facts<'a> {
-    claim: Option<&'a str>,
-    decoded: &'a Decoded,
-}
-
-impl Facts<'_> {
-    fn by_the_bytes(&self) -> Option<&'static str> {
-        match self.decoded {
-            Decoded::Wallet(wallet) => wallet.action_kind().map(ActionKind::feed_type),
-            _ => None,
-        }
-    }
-
-    /// Whether a deny or hold rule is about this: by the claim, by the bytes, or by anything that is in the bytes (an asset
-    /// that moves inside and outside at once is both). `None`: the claim says no and the bytes say nothing, and a
-    /// claim alone frees nobody.
-    fn concern(&self, rule: &Rule) -> Option<bool> {
-        let Some(types) = &rule.action_types else { return Some(true) };
-        let named = |kind: ActionKind| types.contains(kind.feed_type());
-        let inside = match self.decoded {
-            Decoded::Wallet(wallet) => {
-                wallet.leaves() && named(ActionKind::Withdraw)
-                    || !wallet.transfers.is_empty() && named(ActionKind::Transfer)
-            }
-            _ => false,
-        };
-        if inside || self.claim.is_some_and(|claim| types.contains(claim)) {
-            return Some(true);
-        }
-        self.by_the_bytes().map(|said| types.contains(said))
-    }
-
-    /// Whether an approve rule is about this. With `action_types` the claim must be there and be among them; so must what
-    /// the bytes say, but of an opaque message.
-    fn satisfy(&self, rule: &Rule) -> bool {
-        let opaque = matches!(self.decoded, Decoded::Opaque);
-        if !(matches!(self.decoded, Decoded::Wallet(_)) || (opaque && rule.allow_opaque)) {
-            return false;
-        }
-        let Some(types) = &rule.action_types else { return true };
-        let bytes_agree = opaque || self.by_the_bytes().is_some_and(|said| types.contains(said));
-        bytes_agree && self.claim.is_some_and(|claim| types.contains(claim))
-    }
 }

@@ -5,19 +5,31 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod asset;
+mod conditions;
+mod explain;
 mod facts;
 mod judge;
+mod language;
+mod lists;
+mod money;
 mod plain;
 mod release;
 mod rules;
+mod schedule;
+mod subject;
+mod verdict;
+mod warnings;
 mod windows;
 pub mod wire;
 
 pub use asset::{Decoded, IdDoc, WalletAsset, decode};
+pub use explain::{Explanation, RuleExplanation};
 pub use facts::{Facts, Move, WalletFacts};
 pub use judge::{Action, ActionKind, Judgement};
 pub use release::{Approvers, Release};
-pub use rules::{Policy, Verdict};
+pub use rules::Policy;
+pub use verdict::Verdict;
+pub use warnings::Warning;
 pub use windows::{Demand, Movement, Used, Which};
 
 /// Why a policy was not taken.

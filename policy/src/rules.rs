@@ -1,151 +1,163 @@
-//! `policy.toml`: named rules. What a rule may say is narrow on purpose; what it does not say is held.
+//! A policy as it is judged by: rules whose names, lists and amounts have been looked up.
 
 use std::collections::BTreeSet;
 
-use config::strict;
-use serde::{Deserialize, Serialize};
+use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
-use toml::Spanned;
 
-use crate::Error;
+use crate::conditions::{Condition, Taken, Truth};
+use crate::language;
+use crate::lists::Lists;
+use crate::money::Currencies;
+use crate::release::Release;
+use crate::subject::Subject;
+use crate::verdict::Verdict;
+use crate::warnings::{Warning, warnings};
+use crate::windows::Window;
+use crate::{Decoded, Error};
 
 /// What [`Policy::hold_all`] is the hash of.
 const HOLD_ALL: &str = "no policy: hold everything";
-
-/// Ordered: the greater beats the smaller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Sign it.
-    Approve,
-    /// Leave it to a person or the partner app, until it expires.
-    Hold,
-    /// Reject it at the backend.
-    Deny,
-}
-
-impl Verdict {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Approve => "approve",
-            Verdict::Hold => "hold",
-            Verdict::Deny => "deny",
-        }
-    }
-
-    /// Whether a person may let it go by hand: everything but what is denied, and so never an IDDoc. That there is
-    /// something to sign at all (messages, and none of them empty) is not asked here.
-    pub fn may_release(self) -> bool {
-        self != Verdict::Deny
-    }
-}
 
 /// The rules, in no order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub(crate) rules: Vec<Rule>,
-    hash: [u8; 32],
+    pub(crate) windows: Vec<Window>,
+    pub(crate) currencies: Currencies,
+    pub(crate) lists: Lists,
+    pub(crate) zone: TimeZone,
+    /// Who may release what no hold rule decides.
+    pub(crate) release: Release,
+    pub(crate) serial: Option<u64>,
+    /// What [`Policy::warnings`] tells besides what it finds itself.
+    pub(crate) remarks: Vec<Warning>,
+    pub(crate) hash: [u8; 32],
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) name: String,
+    /// Where it stands in the file, from 1.
+    pub(crate) line: usize,
     pub(crate) verdict: Verdict,
-    /// The feed's names (`ApproveTransfer`); `None` is all of them.
-    pub(crate) action_types: Option<BTreeSet<String>>,
+    /// In the order in which they are looked at.
+    pub(crate) conditions: Vec<Condition>,
     pub(crate) allow_opaque: bool,
+    /// It bounds nothing.
+    pub(crate) unlimited: bool,
+    /// [`crate::asset::OTHER_FIELDS`] that it takes.
+    pub(crate) other_fields: BTreeSet<String>,
+    /// Of a hold.
+    pub(crate) release: Release,
 }
 
 impl Policy {
-    /// No rule: everything is held.
+    /// No rule: everything is held, and any client may release it.
     pub fn hold_all() -> Policy {
-        Policy { rules: Vec::new(), hash: Sha256::digest(HOLD_ALL).into() }
+        Policy {
+            rules: Vec::new(),
+            windows: Vec::new(),
+            currencies: Currencies::default(),
+            lists: Lists::default(),
+            zone: TimeZone::UTC,
+            release: Release::client(),
+            serial: None,
+            remarks: Vec::new(),
+            hash: Sha256::digest(HOLD_ALL).into(),
+        }
     }
 
-    /// Reads the text of a `policy.toml`. Refused, each with line and column: unknown keys, wrong types, rules without a name
-    /// or with another's, empty `action_types`, an approve without `unlimited = true`, and `allow_opaque` or
-    /// `unlimited` on a rule that approves nothing (hold and deny take opaque messages in anyway; who writes it there
-    /// expects something else of it).
+    /// Reads the text of a `policy.toml` (docs/policy.md). Refused, each with line and column: unknown keys, wrong types,
+    /// names that nothing has, amounts that are not exact, conditions that contradict each other, an approve without a limit
+    /// that does not say `unlimited = true`, and what only an approve or a hold can mean on another rule.
     pub fn parse(text: &str) -> Result<Policy, Error> {
-        let file: RawFile = strict::parse(text)?;
-        let mut rules: Vec<Rule> = Vec::with_capacity(file.rule.len());
-        for raw in file.rule {
-            let name_at = raw.get_ref().name.span().start;
-            let rule = raw.into_inner().check(text)?;
-            if rules.iter().any(|other| other.name == rule.name) {
-                return Err(strict::Error::at(text, name_at, format!("two rules are named {:?}", rule.name)).into());
-            }
-            rules.push(rule);
-        }
-        Ok(Policy { rules, hash: Sha256::digest(text).into() })
+        Ok(language::read(text)?)
     }
 
     /// SHA-256 of the text, comments and all; of fixed words for [`Policy::hold_all`].
     pub fn hash(&self) -> [u8; 32] {
         self.hash
     }
+
+    /// The number that grows with each version of a signed policy.
+    pub fn serial(&self) -> Option<u64> {
+        self.serial
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// All people that some release names.
+    pub fn approvers(&self) -> BTreeSet<String> {
+        let releases = self.rules.iter().map(|rule| &rule.release).chain([&self.release]);
+        releases.flat_map(|release| &release.approvers).flat_map(|group| group.of.iter().cloned()).collect()
+    }
+
+    /// What is no error, but hardly what somebody means; by line.
+    pub fn warnings(&self) -> Vec<Warning> {
+        warnings(self)
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFile {
-    #[serde(default)]
-    rule: Vec<Spanned<RawRule>>,
-}
+impl Rule {
+    /// How it takes several transfers, and facts that are missing.
+    pub(crate) fn taken(&self) -> Taken {
+        if self.verdict == Verdict::Approve { Taken::Together } else { Taken::Each }
+    }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    name: Spanned<String>,
-    verdict: Verdict,
-    action_types: Option<Spanned<Vec<String>>>,
-    allow_opaque: Option<Spanned<bool>>,
-    unlimited: Option<Spanned<bool>>,
-}
-
-impl RawRule {
-    fn check(self, text: &str) -> Result<Rule, strict::Error> {
-        let name_at = self.name.span().start;
-        let name = self.name.into_inner();
-        if name.trim().is_empty() || name.chars().any(char::is_control) || name.len() > 100 {
-            return Err(strict::Error::at(
-                text,
-                name_at,
-                "a rule needs a name of 1 to 100 bytes, without control characters",
-            ));
-        }
-        let approves = self.verdict == Verdict::Approve;
-        for (key, flag) in [("allow_opaque", &self.allow_opaque), ("unlimited", &self.unlimited)] {
-            if let Some(flag) = flag.as_ref().filter(|flag| *flag.get_ref() && !approves) {
-                let why =
-                    format!("rule {name:?}: {key} is for approve rules alone; this one says {}", self.verdict.as_str());
-                return Err(strict::Error::at(text, flag.span().start, why));
+    /// Whether a hold or a deny is about this.
+    pub(crate) fn concerns(&self, subject: &Subject<'_>) -> Truth {
+        let mut doubtful = false;
+        for condition in &self.conditions {
+            match condition.truth(subject, self.taken()) {
+                Truth::No => return Truth::No,
+                Truth::Doubtful => doubtful = true,
+                Truth::Yes | Truth::Missing => {}
             }
         }
-        if approves && !self.unlimited.is_some_and(Spanned::into_inner) {
-            let why = format!(
-                "rule {name:?} approves without a limit: say so with `unlimited = true` (as long as there are no limits to state)"
-            );
-            return Err(strict::Error::at(text, name_at, why));
-        }
-        let action_types = self.action_types.map(|types| action_types(text, &name, types)).transpose()?;
-        Ok(Rule {
-            name,
-            verdict: self.verdict,
-            action_types,
-            allow_opaque: self.allow_opaque.is_some_and(Spanned::into_inner),
-        })
+        if doubtful { Truth::Doubtful } else { Truth::Yes }
     }
-}
 
-fn action_types(text: &str, name: &str, types: Spanned<Vec<String>>) -> Result<BTreeSet<String>, strict::Error> {
-    let at = types.span().start;
-    let types = types.into_inner();
-    if types.is_empty() || types.iter().any(|t| t.trim().is_empty() || t.trim() != t) {
-        let why = format!(
-            "rule {name:?}: action_types must name feed types such as \"ApproveTransfer\"; leave it out to mean all of them"
-        );
-        return Err(strict::Error::at(text, at, why));
+    /// Whether an approve rule is met.
+    pub(crate) fn is_met(&self, subject: &Subject<'_>) -> bool {
+        self.may_be_about(subject)
+            && self.conditions.iter().all(|condition| condition.truth(subject, Taken::Together) == Truth::Yes)
+            && self.unbounded(subject).is_none()
     }
-    Ok(types.into_iter().collect())
+
+    /// By rule only a wallet asset can be approved, or, where the rule says so, what is no asset at all.
+    pub(crate) fn may_be_about(&self, subject: &Subject<'_>) -> bool {
+        matches!(subject.decoded, Decoded::Wallet(_)) || (subject.is_opaque() && self.allow_opaque)
+    }
+
+    /// A fact that can hurt and that this rule does not bound; in words. A rule without any limit bounds none and takes all.
+    pub(crate) fn unbounded(&self, subject: &Subject<'_>) -> Option<String> {
+        let wallet = subject.wallet.as_ref().filter(|_| !self.unlimited)?;
+        let bounds = |wanted: &dyn Fn(&Condition) -> bool| self.conditions.iter().any(wanted);
+        let asset = wallet.asset;
+        if asset.action_kind().is_none() && !bounds(&|c| matches!(c, Condition::TransferTypes(_))) {
+            return Some(format!(
+                "it is no plain transfer or withdrawal ({}), and transfer_types names none",
+                asset.transfer_name()
+            ));
+        }
+        if asset.settlements.iter().any(|s| s.fee != 0) && !bounds(&|c| matches!(c, Condition::Fee(..))) {
+            return Some("it has a fee, and no max_fee bounds it".into());
+        }
+        if !asset.participants.is_empty() && !bounds(&|c| matches!(c, Condition::Participants(_))) {
+            return Some("its transfer list names participants, and no participants bound them".into());
+        }
+        if !asset.expressions.is_empty() && !bounds(&|c| matches!(c, Condition::Expressions(_))) {
+            return Some("its transfer list has expressions, and no expressions bound them".into());
+        }
+        let other = asset.other_fields.iter().find(|field| !self.other_fields.contains(**field))?;
+        Some(format!("it has a {other}, and other_fields does not name that"))
+    }
 }

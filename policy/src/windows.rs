@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::subject::{Moved, Subject, Wallet};
+
 /// One transfer or settlement that an approval lets go; for an action that moves nothing that can be read, one with nothing in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
@@ -67,4 +69,116 @@ impl Demand {
             _ => Ok(()),
         }
     }
+}
+
+/// What a window's limits are kept for each of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Per {
+    All,
+    Currency,
+    Wallet,
+    Destination,
+}
+
+/// A `[[window]]`: a limit on everything that it is about, by whomever it is approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) name: String,
+    pub(crate) line: usize,
+    /// Seconds.
+    pub(crate) period: u64,
+    pub(crate) per: Per,
+    pub(crate) max_amount: Option<u128>,
+    pub(crate) max_count: Option<u64>,
+    /// The one that it is about; with `max_amount` always. `None`: all.
+    pub(crate) currency: Option<i64>,
+    /// Empty: all.
+    pub(crate) wallets: BTreeSet<String>,
+    /// Empty: all, and what no rule decided.
+    pub(crate) rules: BTreeSet<String>,
+}
+
+/// A movement, and what is known of it.
+pub(crate) struct Going {
+    pub(crate) movement: Movement,
+    /// It was read in a wallet asset, amount and all.
+    pub(crate) known: bool,
+    /// It goes somewhere.
+    pub(crate) moves: bool,
+}
+
+impl Window {
+    /// What it demands of all that an action lets go: one demand for each of what it counts apart.
+    pub(crate) fn demands(&self, going: &[Going]) -> Vec<Demand> {
+        let mut demands: Vec<Demand> = Vec::new();
+        for one in going {
+            let Some((which, measured)) = self.about(one) else { continue };
+            let amount = measured.then_some(u128::from(one.movement.amount));
+            match demands.iter_mut().find(|demand| demand.which == which) {
+                Some(demand) => demand.amount = demand.amount.zip(amount).and_then(|(a, b)| a.checked_add(b)),
+                None => demands.push(Demand {
+                    window: self.name.clone(),
+                    period: self.period,
+                    which,
+                    amount,
+                    max_amount: self.max_amount,
+                    max_count: self.max_count,
+                }),
+            }
+        }
+        demands
+    }
+
+    /// What it counts this movement with, and whether that can be read; `None`: it is not about it.
+    fn about(&self, Going { movement, known, moves }: &Going) -> Option<(Which, bool)> {
+        if !self.rules.is_empty() && !movement.rule.as_ref().is_some_and(|rule| self.rules.contains(rule)) {
+            return None;
+        }
+        let has_currency = *known && movement.currency != 0;
+        let has_wallet = *known && !movement.wallet.is_empty();
+        if self.currency.is_some_and(|code| has_currency && movement.currency != code)
+            || !self.wallets.is_empty() && has_wallet && !self.wallets.contains(&movement.wallet)
+            || self.per == Per::Destination && *known && !moves
+        {
+            return None;
+        }
+        let by_wallet = self.per == Per::Wallet || !self.wallets.is_empty();
+        let mut measured = self.max_amount.is_none() || *known;
+        measured &= has_currency || (self.currency.is_none() && self.per != Per::Currency);
+        measured &= has_wallet || !by_wallet;
+        measured &= self.per != Per::Destination || *known && !movement.destination.is_empty();
+        let which = Which {
+            currency: if self.per == Per::Currency { Some(movement.currency) } else { self.currency },
+            wallet: by_wallet.then(|| movement.wallet.clone()),
+            destination: (self.per == Per::Destination).then(|| movement.destination.clone()),
+            rules: (!self.rules.is_empty()).then(|| self.rules.clone()),
+        };
+        Some((which, measured))
+    }
+}
+
+/// What an action's message lets go, with the rule that decides on it.
+pub(crate) fn going(subject: &Subject<'_>, any_case: bool, rule: Option<&str>) -> Vec<Going> {
+    let empty = Movement {
+        currency: 0,
+        wallet: String::new(),
+        destination: String::new(),
+        amount: 0,
+        rule: rule.map(str::to_owned),
+    };
+    let Some(wallet) = &subject.wallet else { return vec![Going { movement: empty, known: false, moves: false }] };
+    let of_wallet = Movement { currency: wallet.asset.currency, wallet: wallet.id.clone(), ..empty };
+    if wallet.moves.is_empty() {
+        return vec![Going { movement: of_wallet, known: true, moves: false }];
+    }
+    let one = |moved: &Moved<'_>| Going {
+        movement: Movement {
+            destination: if moved.to == "wallet:" { String::new() } else { Wallet::canonical(&moved.to, any_case) },
+            amount: moved.amount.unwrap_or_default(),
+            ..of_wallet.clone()
+        },
+        known: moved.amount.is_some(),
+        moves: true,
+    };
+    wallet.moves.iter().map(one).collect()
 }

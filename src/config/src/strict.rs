@@ -79,10 +79,10 @@ fn unknown_key(text: &str, offset: usize, rest: &str) -> Error {
     error
 }
 
-/// At most a third of the letters wrong, and one always.
-fn closest(found: &str, known: &[&str]) -> Option<String> {
+/// The one of these names that may have been meant: at most a third of the letters wrong, and one always; capitals are none.
+pub fn closest(found: &str, known: &[&str]) -> Option<String> {
     let normal = found.to_lowercase().replace('-', "_");
-    let best = known.iter().map(|key| (strsim::damerau_levenshtein(&normal, key), key)).min()?;
+    let best = known.iter().map(|key| (strsim::damerau_levenshtein(&normal, &key.to_lowercase()), key)).min()?;
     (best.0 <= (best.1.len() / 3).max(1)).then(|| best.1.to_string())
 }
 
