@@ -5,9 +5,11 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod asset;
+pub mod cases;
 mod conditions;
 mod explain;
 mod facts;
+mod history;
 mod judge;
 mod language;
 mod lists;
@@ -25,6 +27,7 @@ pub mod wire;
 pub use asset::{Decoded, IdDoc, WalletAsset, decode};
 pub use explain::{Explanation, RuleExplanation};
 pub use facts::{Facts, Move, WalletFacts};
+pub use history::{Approved, History};
 pub use judge::{Action, ActionKind, Judgement};
 pub use release::{Approvers, Release};
 pub use rules::Policy;

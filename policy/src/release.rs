@@ -1,6 +1,7 @@
 //! Who may release what is held.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// What a person's or a partner app's word must come with before it lets a held action go. More is stricter; of several
 /// rules that hold an action, what each wants is wanted.
@@ -44,5 +45,32 @@ impl Approvers {
     /// How many of them these people are.
     pub fn have(&self, people: &BTreeSet<String>) -> u32 {
         u32::try_from(self.of.intersection(people).count()).unwrap_or(u32::MAX)
+    }
+}
+
+/// E.g. `any client`, `a client with a token`, `2 of alice, bob, carol`.
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = self.token.then(|| "a client with a token".to_owned());
+        let groups = self.approvers.iter().map(|group| {
+            let names: Vec<&str> = group.of.iter().map(String::as_str).collect();
+            format!("{} of {}", group.needed, names.join(", "))
+        });
+        let all: Vec<String> = token.into_iter().chain(groups).collect();
+        f.write_str(if all.is_empty() { "any client" } else { "" })?;
+        f.write_str(&all.join(", and "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_rule_wants_is_said() {
+        let group = |needed, names: &[&str]| Approvers { needed, of: names.iter().map(ToString::to_string).collect() };
+        let both = Release { token: true, approvers: [group(2, &["bob", "alice"])].into() };
+        assert_eq!(Release::client().to_string(), "any client");
+        assert_eq!(both.to_string(), "a client with a token, and 2 of alice, bob");
     }
 }
