@@ -14,6 +14,7 @@ use crate::subject::Subject;
 use crate::verdict::Verdict;
 use crate::warnings::{Warning, warnings};
 use crate::windows::Window;
+use crate::wire::transfer_type;
 use crate::{Decoded, Error};
 
 /// What [`Policy::hold_all`] is the hash of.
@@ -142,11 +143,15 @@ impl Rule {
         let wallet = subject.wallet.as_ref().filter(|_| !self.unlimited)?;
         let bounds = |wanted: &dyn Fn(&Condition) -> bool| self.conditions.iter().any(wanted);
         let asset = wallet.asset;
-        if asset.action_kind().is_none() && !bounds(&|c| matches!(c, Condition::TransferTypes(_))) {
-            return Some(format!(
-                "it is no plain transfer or withdrawal ({}), and transfer_types names none",
-                asset.transfer_name()
-            ));
+        if asset.action_kind().is_none() {
+            let name = asset.transfer_name();
+            // Who names these types means what such assets usually move, and not a settlement within a transfer.
+            if matches!(asset.transfer_type, transfer_type::TRANSFER_PUSH | transfer_type::SETTLE_PUSH) {
+                return Some(format!("it says that it is a {name}, and does not move what such an asset does"));
+            }
+            if !bounds(&|c| matches!(c, Condition::TransferTypes(_))) {
+                return Some(format!("it is no plain transfer or withdrawal ({name}), and transfer_types names none"));
+            }
         }
         if asset.settlements.iter().any(|s| s.fee != 0) && !bounds(&|c| matches!(c, Condition::Fee(..))) {
             return Some("it has a fee, and no max_fee bounds it".into());
