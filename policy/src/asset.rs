@@ -167,7 +167,8 @@ impl WalletAsset {
             destination: s.destination.clone(),
             fee: s.fee_like,
         };
-        let conditions = asset.transferlist.iter().filter_map(|entry| entry.value.as_ref());
+        // Where an entry has no value it has the empty one, to every reader of a map.
+        let conditions = || asset.transferlist.iter().map(|entry| entry.value.clone().unwrap_or_default());
         WalletAsset {
             id: asset.id.clone(),
             owner: asset.owner.clone(),
@@ -176,10 +177,8 @@ impl WalletAsset {
             spent_balance: wallet.spent_balance,
             transfers: wallet.transfers.iter().map(transfer).collect(),
             settlements: wallet.settlements.iter().map(settlement).collect(),
-            participants: once(
-                conditions.clone().flat_map(|c| &c.participants).map(|p| p.value.clone().unwrap_or_default()),
-            ),
-            expressions: once(conditions.map(|c| c.expression.clone())),
+            participants: once(conditions().flat_map(|c| c.participants).map(|p| p.value.unwrap_or_default())),
+            expressions: once(conditions().map(|c| c.expression)),
             other_fields: other_fields(asset, wallet),
             description: asset.description.clone(),
             wallet_description: wallet.description.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use crate::conditions::{Condition, Taken, Truth};
+use crate::conditions::{Bound, Condition, Taken, Truth};
 use crate::language;
 use crate::lists::Lists;
 use crate::money::Currencies;
@@ -153,7 +153,7 @@ impl Rule {
                 return Some(format!("it is no plain transfer or withdrawal ({name}), and transfer_types names none"));
             }
         }
-        if asset.settlements.iter().any(|s| s.fee != 0) && !bounds(&|c| matches!(c, Condition::Fee(..))) {
+        if asset.settlements.iter().any(|s| s.fee != 0) && !bounds(&|c| matches!(c, Condition::Fee(Bound::Max, _))) {
             return Some("it has a fee, and no max_fee bounds it".into());
         }
         if !asset.participants.is_empty() && !bounds(&|c| matches!(c, Condition::Participants(_))) {

@@ -5,7 +5,7 @@ mod common;
 
 use common::{bytes, judge, policy, sample, wallet};
 use policy::Verdict;
-use policy::wire::{Payload, PbAsset, PbWallet, transfer_type};
+use policy::wire::{Payload, PbAsset, PbTransfer, PbWallet, TransferEntry, transfer_type};
 
 /// All that the real withdrawal of 2022 needs of a rule with limits.
 const BOUNDED: &str = r#"
@@ -94,5 +94,32 @@ fn a_field_whose_meaning_is_not_known_has_to_be_named() {
         let named = format!("{limited}other_fields = [{name:?}]\n");
         assert_eq!(judge(&policy(&named), None, &message).verdict, Verdict::Approve, "{name}");
         assert_eq!(judge(&common::generous(), None, &message).verdict, Verdict::Approve, "{name}");
+    }
+}
+
+#[test]
+fn a_least_fee_bounds_no_fee() {
+    let limited = "[currencies]\nETH = { code = 4, decimals = 9 }\n[[rule]]\nname = \"a\"\nverdict = \"approve\"\nmax_amount_per_action = \"1 ETH\"\n";
+    let message = [bytes(&common::withdrawal())];
+    for (bounds, verdict) in [
+        ("min_fee = \"0 ETH\"\n", Verdict::Hold),
+        ("max_fee = \"1 ETH\"\n", Verdict::Approve),
+        ("min_fee = \"0 ETH\"\nmax_fee = \"1 ETH\"\n", Verdict::Approve),
+    ] {
+        assert_eq!(judge(&policy(&format!("{limited}{bounds}")), None, &message).verdict, verdict, "{bounds}");
+    }
+}
+
+#[test]
+fn an_entry_of_the_transfer_list_without_a_value_is_one_with_an_empty_value() {
+    let limited = "[currencies]\nETH = { code = 4, decimals = 9 }\n[[rule]]\nname = \"a\"\nverdict = \"approve\"\nmax_amount_per_action = \"1 ETH\"\n";
+    for value in [None, Some(PbTransfer::default())] {
+        let mut asset = common::transfer();
+        asset.transferlist = vec![TransferEntry { key: Some("x".into()), value }];
+        let message = [bytes(&asset)];
+        let bounded = format!("{limited}expressions = [\"t1 > 0\"]\nparticipants = [\"01\"]\n");
+        for text in [limited, &bounded] {
+            assert_eq!(judge(&policy(text), None, &message).verdict, Verdict::Hold, "{asset:?}");
+        }
     }
 }

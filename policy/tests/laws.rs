@@ -58,7 +58,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(common::cases(2000))]
 
     #[test]
     fn no_input_panics_and_what_is_understood_is_canonical(message in message()) {

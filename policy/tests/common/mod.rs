@@ -4,6 +4,7 @@
 use policy::wire::{Message, Payload, PbAsset, PbIdDoc, PbSettlement, PbWallet, PbWalletTransfer};
 use policy::wire::{asset_type, transfer_type};
 use policy::{Action, Judgement, Policy};
+use proptest::test_runner::Config as ProptestConfig;
 
 pub fn sample(name: &str) -> (Vec<u8>, serde_json::Value) {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/qredochain-samples.json");
@@ -69,3 +70,9 @@ pub fn action<'a>(claimed_type: Option<&'a str>, messages: &'a [Vec<u8>]) -> Act
 }
 
 pub const NOON: u64 = 1_796_212_800;
+
+/// So many cases of each law, unless `PROPTEST_CASES` says how many (`make mutants` says fewer).
+pub fn cases(usual: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
