@@ -133,15 +133,14 @@ impl Policy {
         let mut release: Option<Release> = None;
         for rule in self.rules.iter().filter(|rule| rule.verdict > Verdict::Approve) {
             match rule.concerns(subject) {
-                Truth::Yes => {
-                    let hold = rule.verdict == Verdict::Hold;
-                    first(&mut concerned[usize::from(hold)], rule);
-                    if hold {
-                        release = Some(release.unwrap_or_default().and(&rule.release));
-                    }
-                }
+                Truth::Yes => first(&mut concerned[usize::from(rule.verdict == Verdict::Hold)], rule),
                 Truth::Doubtful => first(&mut doubtful, rule),
-                Truth::No | Truth::Missing => {}
+                Truth::No | Truth::Missing => continue,
+            }
+            if rule.verdict == Verdict::Hold {
+                let wanted = release.unwrap_or_default().and(&rule.release);
+                // What it is about by a missing fact, a part or the feed's word alone, its laxer release does not reach.
+                release = Some(if rule.is_surely_about(subject) { wanted } else { wanted.and(&self.release) });
             }
         }
         let never = never_by_rule(claim, subject.decoded);

@@ -126,6 +126,14 @@ impl Rule {
         if doubtful { Truth::Doubtful } else { Truth::Yes }
     }
 
+    /// Whether a hold is about all of this, by the bytes and with no fact missing.
+    pub(crate) fn is_surely_about(&self, subject: &Subject<'_>) -> bool {
+        self.conditions.iter().all(|condition| {
+            let by_claim = matches!(condition, Condition::ActionTypes(_)) && subject.is_opaque();
+            !by_claim && condition.truth(subject, Taken::Together) == Truth::Yes
+        })
+    }
+
     /// Whether an approve rule is met.
     pub(crate) fn is_met(&self, subject: &Subject<'_>) -> bool {
         self.may_be_about(subject)
