@@ -1,7 +1,7 @@
 //! What an approval takes of the velocity windows. Who counts is the ledger: a window is a question to its record of what
 //! was approved, so that neither a restart nor a renamed window forgets anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::subject::{Moved, Subject, Wallet};
 
@@ -21,7 +21,7 @@ pub struct Movement {
 }
 
 /// Of which movements a window speaks: all that are given must fit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Which {
     pub currency: Option<i64>,
     pub wallet: Option<String>,
@@ -110,23 +110,23 @@ pub(crate) struct Going {
 impl Window {
     /// What it demands of all that an action lets go: one demand for each of what it counts apart.
     pub(crate) fn demands(&self, going: &[Going]) -> Vec<Demand> {
-        let mut demands: Vec<Demand> = Vec::new();
+        // A message can have as many destinations as its length allows: each is looked up, not looked for.
+        let mut sums: BTreeMap<Which, Option<u128>> = BTreeMap::new();
         for one in going {
             let Some((which, measured)) = self.about(one) else { continue };
             let amount = measured.then_some(u128::from(one.movement.amount));
-            match demands.iter_mut().find(|demand| demand.which == which) {
-                Some(demand) => demand.amount = demand.amount.zip(amount).and_then(|(a, b)| a.checked_add(b)),
-                None => demands.push(Demand {
-                    window: self.name.clone(),
-                    period: self.period,
-                    which,
-                    amount,
-                    max_amount: self.max_amount,
-                    max_count: self.max_count,
-                }),
-            }
+            let sum = sums.entry(which).or_insert(Some(0));
+            *sum = sum.zip(amount).and_then(|(a, b)| a.checked_add(b));
         }
-        demands
+        let demand = |(which, amount)| Demand {
+            window: self.name.clone(),
+            period: self.period,
+            which,
+            amount,
+            max_amount: self.max_amount,
+            max_count: self.max_count,
+        };
+        sums.into_iter().map(demand).collect()
     }
 
     /// What it counts this movement with, and whether that can be read; `None`: it is not about it.
