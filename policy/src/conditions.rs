@@ -144,8 +144,12 @@ impl Condition {
             }
             Condition::Wallets(ids) => of_wallet(&|wallet| known(among(ids, &wallet.id))),
             Condition::Owners(ids) => of_wallet(&|wallet| known(among(ids, &wallet.owner))),
-            Condition::Destinations(lists) => of_wallet(&|wallet| taken.of(listed(wallet, lists, true))),
-            Condition::DestinationsNot(lists) => of_wallet(&|wallet| taken.of(listed(wallet, lists, false))),
+            Condition::Destinations(lists) => {
+                of_wallet(&|wallet| taken.of(listed(wallet, lists, true, taken == Taken::Each)))
+            }
+            Condition::DestinationsNot(lists) => {
+                of_wallet(&|wallet| taken.of(listed(wallet, lists, false, taken == Taken::Together)))
+            }
             Condition::Transfer(bound, limits) => of_wallet(&|wallet| {
                 let Some(code) = currency(wallet) else { return Truth::Missing };
                 let Some(limit) = limits.get(&code) else { return Truth::No };
@@ -242,7 +246,7 @@ impl Condition {
                 let (to, list) = wallet?
                     .moves
                     .iter()
-                    .find_map(|one| Some((&one.to, one.lists.iter().find(|list| named.contains(list))?)))?;
+                    .find_map(|one| Some((&one.to, one.may_be_in.iter().find(|list| named.contains(list))?)))?;
                 Some(format!("{} is in \"{}\"", short(to), lists.get(*list)?))
             }
             Condition::Transfer(bound, limits) => {
@@ -308,15 +312,17 @@ fn currency(wallet: &Wallet<'_>) -> Option<i64> {
     Some(wallet.asset.currency).filter(|code| *code != 0)
 }
 
-/// Of each move whether it is in one of the lists, or in none of them.
+/// Of each move whether it is in one of the lists, or in none of them; `cautious`: to be in one makes a verdict stricter.
 fn listed<'w>(
     wallet: &'w Wallet<'_>,
     lists: &'w BTreeSet<ListId>,
     wanted: bool,
+    cautious: bool,
 ) -> impl Iterator<Item = Option<bool>> + 'w {
     wallet.moves.iter().map(move |one| {
         let named = !one.to.is_empty() && one.to != "wallet:";
-        named.then(|| one.lists.iter().any(|list| lists.contains(list)) == wanted)
+        let is_in = if cautious { one.may_be_in } else { one.lists };
+        named.then(|| is_in.iter().any(|list| lists.contains(list)) == wanted)
     })
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Moved<'a> {
     pub(crate) amount: Option<u64>,
     /// The lists that the destination is in.
     pub(crate) lists: &'a [ListId],
+    /// The lists that it may be in: where the currency is not in the table, whatever the case of its letters.
+    pub(crate) may_be_in: &'a [ListId],
 }
 
 impl<'a> Around<'a> {
@@ -126,9 +128,10 @@ impl<'a> Subject<'a> {
 impl<'a> Wallet<'a> {
     fn new(around: &Around<'_>, asset: &'a WalletAsset, lists: &'a Lists, currencies: &Currencies) -> Wallet<'a> {
         let any_case = currencies.any_case(asset.currency);
+        let known = currencies.coded(asset.currency).is_some();
         let moved = |to: String, amount: i64| {
-            let lists = lists.of(&to, any_case);
-            Moved { to, amount: u64::try_from(amount).ok(), lists }
+            let (lists, may_be_in) = (lists.of(&to, any_case), lists.of(&to, any_case || !known));
+            Moved { to, amount: u64::try_from(amount).ok(), lists, may_be_in }
         };
         let outside = asset.settlements.iter().map(|s| moved(s.destination.clone(), s.amount));
         let within = asset.transfers.iter().map(|t| moved(inside(&t.to), t.amount));

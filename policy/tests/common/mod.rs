@@ -1,6 +1,8 @@
 //! Messages to judge.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod conditions;
+
 use policy::wire::{Message, Payload, PbAsset, PbIdDoc, PbSettlement, PbWallet, PbWalletTransfer};
 use policy::wire::{asset_type, transfer_type};
 use policy::{Action, Judgement, Policy};

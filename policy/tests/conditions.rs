@@ -1,0 +1,453 @@
+//! Each condition, and what it makes of a fact that fits, does not fit, or is not there: an approve wants all of it, of every
+//! transfer; a hold or a deny takes any of it, and what is missing.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::conditions::{Case, Fits, clock, moving, of, paying, with};
+use common::{bytes, iddoc, policy, transfer, wallet};
+use policy::wire::{BytesEntry, Payload, PbSettlement, PbTransfer, TransferEntry, transfer_type};
+use policy::{Action, Verdict};
+
+const TABLES: &str = r#"
+[currencies]
+ETH = { code = 4, decimals = 0, addresses = "any-case" }
+BTC = { code = 1, decimals = 8 }
+[lists]
+out = ["0xAb", "wallet:0707"]
+[holidays]
+today = ["2026-12-02", "2027-01-01"]
+another = ["2026-12-01"]
+"#;
+
+/// A rule with this condition alone, beside one that approves whatever it can.
+fn with_rule(verdict: &str, condition: &str) -> String {
+    let open = match (verdict, condition.starts_with("max_amount")) {
+        ("approve", true) => "allow_opaque = true\n",
+        ("approve", false) => "allow_opaque = true\nunlimited = true\n",
+        _ => "[[rule]]\nname = \"z\"\nverdict = \"approve\"\nallow_opaque = true\nunlimited = true\n",
+    };
+    format!("{TABLES}[[rule]]\nname = \"it\"\nverdict = \"{verdict}\"\n{condition}\n{open}")
+}
+
+/// Judges the case by the condition as each verdict's, and holds it against what must come; the explanation too.
+fn check(condition: &str, cases: Vec<(Fits, Case)>) {
+    for (place, (fits, case)) in cases.into_iter().enumerate() {
+        let at = format!("{condition}, case {place}, {fits:?}");
+        let key = condition.split(' ').next().unwrap();
+        for (word, verdict) in [("approve", Verdict::Approve), ("hold", Verdict::Hold), ("deny", Verdict::Deny)] {
+            let text = with_rule(word, condition);
+            let explained = policy(&text).explain(&case.action());
+            let judgement = &explained.judgement;
+            let met = match verdict {
+                Verdict::Approve => matches!(fits, Fits::All | Fits::NothingThere),
+                _ => matches!(fits, Fits::All | Fits::Part | Fits::Missing),
+            };
+            let decided = judgement.rule.as_deref() == Some("it");
+            assert_eq!(decided, met, "{at} as {word}: {} {:?}", judgement.why, judgement.facts);
+            if decided {
+                assert_eq!(judgement.verdict, verdict, "{at}");
+            }
+            if fits == Fits::Doubtful {
+                assert_eq!((judgement.verdict, &judgement.rule), (Verdict::Hold, &None), "{at} as {word}");
+            }
+            let it = explained.rules.iter().find(|rule| rule.name == "it").unwrap();
+            assert_eq!(it.failed.iter().any(Option::is_none), met, "{at} as {word}: {:?}", it.failed);
+            if let Some(Some(words)) = it.failed.iter().find(|failed| failed.is_some()).filter(|_| !met) {
+                let by_kind = words.contains("which no rule approves");
+                assert!(words.starts_with(&format!("{key}: ")) || by_kind, "{at} as {word}: {words}");
+            }
+        }
+    }
+}
+
+/// What says nothing that a wallet asset says.
+fn no_wallet() -> Vec<(Fits, Case)> {
+    let mut group = transfer();
+    (group.kind, group.payload) = (1, Some(Payload::Group(vec![])));
+    [b"opaque".to_vec(), vec![0x08, 0x05], bytes(&group)].map(|message| (Fits::Missing, of(message))).into()
+}
+
+fn and_no_wallet(mut cases: Vec<(Fits, Case)>) -> Vec<(Fits, Case)> {
+    cases.extend(no_wallet());
+    cases
+}
+
+#[test]
+fn kinds() {
+    let opaque = || of(b"opaque".to_vec());
+    check("kinds = [\"wallet\"]", vec![(Fits::All, of(bytes(&transfer()))), (Fits::Not, opaque())]);
+    check("kinds = [\"opaque\"]", vec![(Fits::All, opaque()), (Fits::Not, of(bytes(&transfer())))]);
+    for (kind, message) in [("malformed", vec![0x08, 0x05]), ("iddoc", bytes(&iddoc()))] {
+        for word in ["hold", "deny"] {
+            let text = with_rule(word, &format!("kinds = [{kind:?}]"));
+            let explained = policy(&text).explain(&of(message.clone()).action());
+            assert_eq!(explained.rules[0].failed, [None], "{kind}");
+        }
+    }
+}
+
+#[test]
+fn transfer_types() {
+    let typed = |kind| of(bytes(&wallet(kind, &[5], &[])));
+    check(
+        "transfer_types = [\"transfer-push\", \"load\"]",
+        and_no_wallet(vec![
+            (Fits::All, typed(transfer_type::TRANSFER_PUSH)),
+            (Fits::All, typed(transfer_type::LOAD)),
+            (Fits::Not, typed(transfer_type::SWAP)),
+            (Fits::Not, typed(transfer_type::NONE)),
+            (Fits::Missing, typed(0)),
+        ]),
+    );
+}
+
+#[test]
+fn currencies() {
+    let of_currency = |code| of(with(transfer(), |_, wallet| wallet.currency = code));
+    check(
+        "currencies = [\"ETH\"]",
+        and_no_wallet(vec![
+            (Fits::All, of_currency(4)),
+            (Fits::Not, of_currency(1)),
+            (Fits::Not, of_currency(99)),
+            (Fits::Missing, of_currency(0)),
+        ]),
+    );
+}
+
+#[test]
+fn wallets_and_owners() {
+    let named = |id: &[u8]| of(with(transfer(), |asset, _| asset.id = id.into()));
+    let owned = |id: &[u8]| of(with(transfer(), |asset, _| asset.owner = id.into()));
+    let cases = |named: &dyn Fn(&[u8]) -> Case| {
+        and_no_wallet(vec![
+            (Fits::All, named(&[0x0a, 0xff])),
+            (Fits::All, named(&[3])),
+            (Fits::Not, named(&[0x0a])),
+            (Fits::Missing, named(&[])),
+        ])
+    };
+    check("wallets = [\"0aff\", \"03\"]", cases(&named));
+    check("owners = [\"0aff\", \"03\"]", cases(&owned));
+}
+
+#[test]
+fn destinations() {
+    let inside = |to: &[&[u8]]| of(moving(4, to, &[]));
+    let outside = |code, to: &[&str]| of(moving(code, &[], to));
+    let cases = || {
+        vec![
+            (Fits::All, inside(&[&[7, 7]])),
+            (Fits::All, inside(&[&[7, 7], &[7, 7]])),
+            (Fits::Not, inside(&[&[7]])),
+            (Fits::Part, inside(&[&[7, 7], &[7]])),
+            (Fits::Missing, inside(&[])),
+            (Fits::Missing, inside(&[&[]])),
+            (Fits::Missing, outside(4, &[""])),
+            (Fits::Part, inside(&[&[7, 7], &[]])),
+            (Fits::Part, inside(&[&[7], &[]])),
+            // The case of letters counts where the currency says so.
+            (Fits::All, outside(4, &["0xAb"])),
+            (Fits::All, outside(4, &["0XaB"])),
+            (Fits::All, outside(1, &["0xAb"])),
+            (Fits::Not, outside(1, &["0xab"])),
+            (Fits::Not, outside(4, &["0xAb "])),
+            (Fits::All, outside(99, &["0xAb"])),
+            // Of a currency that is not in the table nobody knows: what makes a verdict stricter may be meant.
+            (Fits::Part, outside(99, &["0xab"])),
+            (Fits::Part, outside(0, &["0xab"])),
+            (Fits::Not, outside(99, &["0xac"])),
+        ]
+    };
+    check("destinations = [\"out\"]", and_no_wallet(cases()));
+    let turned = cases().into_iter().map(|(fits, case)| match fits {
+        Fits::All => (Fits::Not, case),
+        Fits::Not => (Fits::All, case),
+        other => (other, case),
+    });
+    check("destinations_not = [\"out\"]", and_no_wallet(turned.collect()));
+}
+
+#[test]
+fn amounts_of_a_transfer() {
+    let amounts = |code, amounts: &[i64]| {
+        of(with(wallet(transfer_type::TRANSFER_PUSH, amounts, &[]), |_, wallet| wallet.currency = code))
+    };
+    let missing = || {
+        vec![
+            (Fits::Missing, amounts(0, &[5])),
+            (Fits::Missing, amounts(4, &[])),
+            (Fits::Missing, amounts(4, &[-1])),
+            (Fits::Not, amounts(1, &[5])),
+            (Fits::Not, amounts(99, &[5])),
+        ]
+    };
+    let mut most = and_no_wallet(missing());
+    most.extend([
+        (Fits::All, amounts(4, &[5])),
+        (Fits::All, amounts(4, &[0, 5])),
+        (Fits::Not, amounts(4, &[6])),
+        (Fits::Part, amounts(4, &[6, 5])),
+        (Fits::Not, amounts(4, &[i64::MAX])),
+        (Fits::All, of(moving(4, &[], &["0xab", "0xac"]))),
+        (Fits::Not, of(bytes(&wallet(transfer_type::SETTLE_PUSH, &[], &[6])))),
+    ]);
+    check("max_amount_per_transfer = \"5 ETH\"", most);
+    let mut least = and_no_wallet(missing());
+    least.extend([
+        (Fits::All, amounts(4, &[5])),
+        (Fits::All, amounts(4, &[5, i64::MAX])),
+        (Fits::Not, amounts(4, &[4])),
+        (Fits::Part, amounts(4, &[5, 4])),
+    ]);
+    check("min_amount_per_transfer = \"5 ETH\"", least);
+    check(
+        "max_amount_per_transfer = [\"5 ETH\", \"0.00000005 BTC\"]",
+        vec![(Fits::All, amounts(1, &[5])), (Fits::Not, amounts(1, &[6])), (Fits::All, amounts(4, &[5]))],
+    );
+}
+
+/// Of two messages: the sum is the action's.
+#[test]
+fn amounts_of_an_action() {
+    let amounts = |code, amounts: &[i64]| {
+        with(wallet(transfer_type::TRANSFER_PUSH, amounts, &[]), |_, wallet| wallet.currency = code)
+    };
+    let one = |code, sums: &[i64]| of(amounts(code, sums));
+    let two = |a: &[i64], b: &[i64]| Case { messages: vec![amounts(4, a), amounts(4, b)], ..Case::default() };
+    let with_opaque = || Case { messages: vec![amounts(4, &[1]), b"opaque".to_vec()], ..Case::default() };
+    let missing = || {
+        and_no_wallet(vec![
+            (Fits::Missing, one(0, &[5])),
+            (Fits::Missing, one(4, &[])),
+            (Fits::Missing, one(4, &[-1, 100])),
+            (Fits::Missing, with_opaque()),
+            (Fits::Missing, two(&[1], &[-1])),
+            (Fits::Not, one(1, &[5])),
+            (Fits::Not, one(99, &[5])),
+        ])
+    };
+    let mut most = missing();
+    most.extend([
+        (Fits::All, one(4, &[5, 5])),
+        (Fits::Not, one(4, &[5, 6])),
+        (Fits::All, two(&[5], &[5])),
+        (Fits::Not, two(&[5], &[6])),
+        (Fits::Not, two(&[i64::MAX, i64::MAX], &[i64::MAX])),
+        (Fits::Not, of(bytes(&wallet(transfer_type::SWAP, &[5], &[6])))),
+    ]);
+    check("max_amount_per_action = \"10 ETH\"", most);
+    let mut least = missing();
+    least.extend([
+        (Fits::All, one(4, &[5, 5])),
+        (Fits::Not, one(4, &[5, 4])),
+        (Fits::All, two(&[5], &[5])),
+        (Fits::Not, two(&[5], &[4])),
+    ]);
+    check("min_amount_per_action = \"10 ETH\"", least);
+}
+
+#[test]
+fn an_actions_sums_are_kept_apart_by_currency() {
+    let text = with_rule("approve", "max_amount_per_action = [\"10 ETH\", \"0.0000001 BTC\"]");
+    let of_currency =
+        |code, amount| with(wallet(transfer_type::TRANSFER_PUSH, &[amount], &[]), |_, wallet| wallet.currency = code);
+    for (eth, btc, verdict) in [(10, 10, Verdict::Approve), (11, 1, Verdict::Hold), (1, 11, Verdict::Hold)] {
+        let messages = [of_currency(4, eth), of_currency(1, btc)];
+        assert_eq!(policy(&text).judge(&common::action(None, &messages)).verdict, verdict, "{eth} {btc}");
+    }
+}
+
+#[test]
+fn fees() {
+    let missing = || {
+        and_no_wallet(vec![
+            (Fits::Missing, of(paying(0, &[1]))),
+            (Fits::Missing, of(paying(4, &[-1]))),
+            (Fits::Not, of(paying(1, &[1]))),
+            (Fits::Not, of(paying(99, &[1]))),
+        ])
+    };
+    let two = |a, b| Case { messages: vec![paying(4, &[a]), paying(4, &[b])], ..Case::default() };
+    let mut most = missing();
+    most.extend([
+        (Fits::All, of(paying(4, &[3]))),
+        (Fits::All, of(paying(4, &[0]))),
+        (Fits::All, of(bytes(&transfer()))),
+        (Fits::Not, of(paying(4, &[4]))),
+        (Fits::Not, of(paying(4, &[2, 2]))),
+        (Fits::All, two(1, 2)),
+        (Fits::Not, two(1, 3)),
+    ]);
+    check("max_fee = \"3 ETH\"", most);
+    let mut least = missing();
+    least.extend([
+        (Fits::All, of(paying(4, &[3]))),
+        (Fits::Not, of(paying(4, &[2]))),
+        (Fits::Not, of(bytes(&transfer()))),
+        (Fits::All, two(1, 2)),
+    ]);
+    check("min_fee = \"3 ETH\"", least);
+}
+
+#[test]
+fn participants_and_expressions() {
+    let listing = |ids: &[&[u8]], expression: &str| {
+        let mut asset = transfer();
+        let entry =
+            |(place, id): (usize, &&[u8])| BytesEntry { key: Some(place.to_string()), value: Some(id.to_vec()) };
+        let participants = ids.iter().enumerate().map(entry).collect();
+        let value = Some(PbTransfer { participants, expression: expression.into(), ..PbTransfer::default() });
+        asset.transferlist = vec![TransferEntry { key: Some("x".into()), value }];
+        of(bytes(&asset))
+    };
+    let none = || (Fits::NothingThere, of(bytes(&transfer())));
+    check(
+        "participants = [\"03\", \"0aff\"]",
+        and_no_wallet(vec![
+            none(),
+            (Fits::All, listing(&[&[3]], "t")),
+            (Fits::All, listing(&[&[3], &[0x0a, 0xff]], "t")),
+            (Fits::Not, listing(&[&[4]], "t")),
+            (Fits::Part, listing(&[&[3], &[4]], "t")),
+            (Fits::Missing, listing(&[&[]], "t")),
+            (Fits::NothingThere, listing(&[], "t")),
+        ]),
+    );
+    check(
+        "expressions = [\"t1 > 0\", \"t\"]",
+        and_no_wallet(vec![
+            none(),
+            (Fits::All, listing(&[], "t1 > 0")),
+            (Fits::Not, listing(&[], "t1>0")),
+            (Fits::Missing, listing(&[], "")),
+        ]),
+    );
+    let mut two = transfer();
+    let entry = |key: &str, expression: &str| TransferEntry {
+        key: Some(key.into()),
+        value: Some(PbTransfer { expression: expression.into(), ..PbTransfer::default() }),
+    };
+    two.transferlist = vec![entry("a", "t"), entry("b", "u")];
+    check("expressions = [\"t\"]", vec![(Fits::Part, of(bytes(&two)))]);
+}
+
+/// Noon of a Wednesday, 2 December 2026, UTC.
+#[test]
+fn days_hours_and_holidays() {
+    let unknown = || (Fits::Doubtful, clock(None));
+    let too_far = || (Fits::Missing, clock(Some(u64::MAX)));
+    let noon = || clock(Some(common::NOON));
+    for (met, not) in [
+        ("days = [\"wed\", \"sun\"]", "days = [\"mon\", \"tue\", \"thu\", \"fri\", \"sat\", \"sun\"]"),
+        ("hours = [\"01:00-02:00\", \"12:00-12:01\"]", "hours = \"12:01-12:00\""),
+        ("on_holidays = [\"today\", \"another\"]", "on_holidays = [\"another\"]"),
+        ("not_on_holidays = [\"another\"]", "not_on_holidays = [\"today\", \"another\"]"),
+    ] {
+        check(met, vec![(Fits::All, noon()), unknown(), too_far()]);
+        check(not, vec![(Fits::Not, noon()), unknown(), too_far()]);
+    }
+    // In Auckland it is one o'clock in the morning of Thursday.
+    for (condition, decided) in
+        [("days = [\"thu\"]", true), ("days = [\"wed\"]", false), ("hours = \"01:00-02:00\"", true)]
+    {
+        let text = format!("timezone = \"Pacific/Auckland\"\n{}", with_rule("deny", condition));
+        let judgement = policy(&text).judge(&noon().action());
+        assert_eq!(judgement.rule.as_deref() == Some("it"), decided, "{condition}");
+    }
+}
+
+#[test]
+fn time_to_expiry() {
+    let left = |expires: Option<u64>, now: Option<u64>| Case { expires, now, ..of(bytes(&transfer())) };
+    let (now, unknown) = (Some(1_000_000), None);
+    check(
+        "min_time_to_expiry = \"1h\"",
+        vec![
+            (Fits::All, left(Some(1_003_600), now)),
+            (Fits::Not, left(Some(1_003_599), now)),
+            (Fits::Not, left(Some(0), now)),
+            (Fits::Missing, left(None, now)),
+            (Fits::Missing, left(None, unknown)),
+            (Fits::Doubtful, left(Some(1_003_600), unknown)),
+        ],
+    );
+    check(
+        "max_time_to_expiry = \"1h\"",
+        vec![
+            (Fits::All, left(Some(1_003_600), now)),
+            (Fits::Not, left(Some(1_003_601), now)),
+            (Fits::All, left(Some(0), now)),
+            (Fits::Not, left(Some(u64::MAX), now)),
+            (Fits::Missing, left(None, now)),
+            (Fits::Doubtful, left(Some(1_003_600), unknown)),
+        ],
+    );
+}
+
+#[test]
+fn action_types() {
+    let claimed = |claim, message: Vec<u8>| Case { claim, ..of(message) };
+    let (transfers, withdrawals) = (Some("ApproveTransfer"), Some("ApproveWithdraw"));
+    let swap = || bytes(&wallet(transfer_type::SWAP, &[], &[]));
+    check(
+        "action_types = [\"ApproveTransfer\"]",
+        vec![
+            (Fits::All, claimed(transfers, bytes(&transfer()))),
+            (Fits::Part, claimed(None, bytes(&transfer()))),
+            (Fits::Part, claimed(withdrawals, bytes(&transfer()))),
+            (Fits::Not, claimed(withdrawals, bytes(&common::withdrawal()))),
+            (Fits::Not, claimed(None, bytes(&common::withdrawal()))),
+            (Fits::Missing, claimed(None, swap())),
+            (Fits::Part, claimed(transfers, swap())),
+            // The bytes do not say, the claim says no: neither denied nor approved.
+            (Fits::Doubtful, claimed(withdrawals, swap())),
+            (Fits::Doubtful, claimed(withdrawals, b"opaque".to_vec())),
+            (Fits::Missing, claimed(None, b"opaque".to_vec())),
+            (Fits::Part, claimed(transfers, vec![0x08, 0x05])),
+            // Of what is opaque there is nothing but the claim.
+            (Fits::All, claimed(transfers, b"opaque".to_vec())),
+        ],
+    );
+    let both = || bytes(&wallet(transfer_type::SWAP, &[5], &[5]));
+    check("action_types = [\"ApproveWithdraw\"]", vec![(Fits::Part, claimed(Some("ApproveSwap"), both()))]);
+}
+
+#[test]
+fn a_clock_that_is_not_trusted_holds_all_that_is_not_denied() {
+    let messages = [bytes(&transfer())];
+    let action = Action { now: None, ..common::action(None, &messages) };
+    let judgement = common::generous().judge(&action);
+    assert_eq!((judgement.verdict, judgement.rule), (Verdict::Hold, None));
+    assert!(judgement.why.contains("clock jumped"), "{}", judgement.why);
+    let deny = policy("[[rule]]\nname = \"d\"\nverdict = \"deny\"\n").judge(&action);
+    assert_eq!((deny.verdict, deny.rule.as_deref()), (Verdict::Deny, Some("d")));
+    let hold = policy("[[rule]]\nname = \"h\"\nverdict = \"hold\"\n").judge(&action);
+    assert_eq!((hold.verdict, hold.rule.as_deref()), (Verdict::Hold, Some("h")));
+}
+
+#[test]
+fn every_condition_of_a_rule_has_to_be_met() {
+    let rule = |verdict: &str| {
+        let money = "[currencies]\nETH = { code = 4, decimals = 0 }\n";
+        let limit = "max_amount_per_action = \"10 ETH\"\nwallets = [\"01\"]\n";
+        format!("{money}[[rule]]\nname = \"it\"\nverdict = \"{verdict}\"\n{limit}")
+    };
+    for (id, amount, met) in [(vec![1], 10, true), (vec![1], 11, false), (vec![2], 10, false), (vec![2], 11, false)] {
+        let message = with(wallet(transfer_type::TRANSFER_PUSH, &[amount], &[]), |asset, _| asset.id = id.clone());
+        for (word, verdict) in [("approve", Verdict::Approve), ("deny", Verdict::Deny)] {
+            let judged = policy(&rule(word)).judge(&of(message.clone()).action()).verdict;
+            assert_eq!(judged == verdict, met, "{id:?} {amount} {word}");
+        }
+    }
+}
+
+#[test]
+fn a_settlements_fee_counts_also_where_its_amount_is_none() {
+    let message = with(common::withdrawal(), |_, wallet| {
+        wallet.settlements = vec![PbSettlement { amount: 0, destination: "0xab".into(), fee_like: 4 }];
+    });
+    let text = with_rule("approve", "max_amount_per_action = \"10 ETH\"");
+    assert_eq!(policy(&text).judge(&of(message).action()).verdict, Verdict::Hold);
+}
