@@ -42,3 +42,10 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] config::strict::Error),
 }
+
+// One build a mutant: see there.
+#[cfg(all(test, feature = "mutants"))]
+extern crate self as policy;
+#[cfg(all(test, feature = "mutants"))]
+#[path = "../tests/one_build/mod.rs"]
+mod one_build;
