@@ -64,6 +64,8 @@ enum Command {
     Freeze,
     /// Allow signing again.
     Unfreeze,
+    /// The wall clock, which jumped, has been looked after and is right: approve again.
+    ConfirmClock,
     /// Go on with a state directory that is older than the token remembers, as after a restored backup.
     ///
     /// Example: signing-agent recover --accept-rollback
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
         Command::Audit(command) => audit::run(&config, command),
         Command::Freeze => stop::freeze(&config, true),
         Command::Unfreeze => stop::freeze(&config, false),
+        Command::ConfirmClock => stop::confirm_clock(&config),
         Command::Recover { accept_rollback } => stop::recover(&config, accept_rollback),
         Command::Version => words::print(concat!("signing-agent ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Shim { parent, room } => shim::shim(parent, &room),

@@ -1,4 +1,4 @@
-//! `signing-agent freeze`, `unfreeze` and `recover`: what an operator does when something is wrong, and after.
+//! `signing-agent freeze`, `unfreeze`, `confirm-clock` and `recover`: what an operator does when something is wrong, and after.
 
 use crate::ask::{self, Places};
 use crate::error::Error;
@@ -20,6 +20,19 @@ pub fn freeze(config_path: &Path, frozen: bool) -> Result<(), Error> {
         ),
         Some(Answer::Noted) => words::print(
             "Unfrozen. Approvals that were on their way go on; what was held meanwhile waits for the partner app.\n",
+        ),
+        Some(_) => Err(ask::beside_the_point()),
+    }
+}
+
+/// The wall clock, which jumped, is right.
+pub fn confirm_clock(config_path: &Path) -> Result<(), Error> {
+    let places = Places::find(config_path)?;
+    match places.ask(&Ask::ConfirmClock, PATIENCE)? {
+        None => Err(places.nobody()),
+        Some(Answer::Noted) => words::print(
+            "The wall clock is taken as it is now, on record. What was held for nothing but the clock is judged now;\n\
+             windows go by the agent's own time and are as full as they were.\n",
         ),
         Some(_) => Err(ask::beside_the_point()),
     }

@@ -295,16 +295,18 @@ fn init_does_not_start_a_second_vault_beside_a_run() {
 }
 
 #[test]
-fn freeze_unfreeze_and_recover_are_asked_of_the_vault_and_recover_only_when_it_was_meant() {
+fn freeze_unfreeze_confirm_clock_and_recover_are_asked_of_the_vault_and_recover_only_when_it_was_meant() {
     let house = House::new();
     let asked = vault(&house.lane("admin.sock"), Answer::Noted);
     let (code, out, _) = texts(&house.output(&["freeze"]));
     assert!(code == Some(0) && out.starts_with("Frozen"), "{out}");
     assert_eq!(texts(&house.output(&["unfreeze"])).0, Some(0));
-    assert_eq!(*asked.lock().unwrap(), [Ask::Freeze(true), Ask::Freeze(false)]);
+    let (code, out, _) = texts(&house.output(&["confirm-clock"]));
+    assert!(code == Some(0) && out.starts_with("The wall clock is taken as it is"), "{out}");
+    assert_eq!(*asked.lock().unwrap(), [Ask::Freeze(true), Ask::Freeze(false), Ask::ConfirmClock]);
     let (code, _, err) = texts(&house.output(&["recover"]));
     assert!(code == Some(2) && err.contains("--accept-rollback"), "{err}");
-    assert_eq!(asked.lock().unwrap().len(), 2, "nothing was asked");
+    assert_eq!(asked.lock().unwrap().len(), 3, "nothing was asked");
 
     let house = House::new();
     let asked = vault(&house.lane("admin.sock"), Answer::Recovered("taken; \x1bfrozen".into()));

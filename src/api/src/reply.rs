@@ -58,6 +58,7 @@ impl From<Refusal> for Fault {
             Refusal::UnknownAction => (S::NOT_FOUND, "the backend knows no such action".into()),
             Refusal::NoMessages => (S::NOT_FOUND, "messages".into()),
             Refusal::Denied(words) => (S::FORBIDDEN, bounded(&words)),
+            Refusal::Window(words) => (S::TOO_MANY_REQUESTS, bounded(&words)),
             Refusal::Contradiction(end) => (S::CONFLICT, end_words(end).into()),
             Refusal::Backend { status, words } => (S::BAD_GATEWAY, answered(status, &words)),
             Refusal::Unreachable(words) => (S::BAD_GATEWAY, format!("the backend is not reached: {}", bounded(&words))),

@@ -182,6 +182,8 @@ pub enum Refusal {
     NoMessages,
     /// Policy denies it, and nobody may release it; bounded words.
     Denied(String),
+    /// A velocity window has no room for it now; it stays held. Bounded words that name the window.
+    Window(String),
     /// The action came to another end, or is on its way to one.
     Contradiction(ActionEnd),
     /// The backend answered with this status and these bounded words.

@@ -43,6 +43,8 @@ pub enum Ask {
     AcceptRollback,
     /// Stop all signing, or allow it again; it outlives restarts. → `Noted`
     Freeze(bool),
+    /// The wall clock, which jumped, is right as it is now. → `Noted`
+    ConfirmClock,
 }
 
 /// What a partner app wants of an action.

@@ -1,6 +1,5 @@
 //! The partner app's word on an action, and what those who wait for it are told.
 
-use crate::clock;
 use crate::fetch::{self, Wanted, fetch};
 use crate::ledger::{self, Row, State};
 use crate::pipeline::Seen;
@@ -67,7 +66,7 @@ pub fn stands(room: &Arc<Room>, vault: &Arc<Vault>, row: Row) {
     };
     let denied = row.verdict == Some(policy::Verdict::Deny);
     match row.state {
-        State::Held | State::Seen if row.seen.is_over(clock::now()) => expire(room, vault, &id),
+        State::Held | State::Seen if vault.is_over(&row.seen) => expire(room, vault, &id),
         State::Held => match (vault.waiting.verb(&id), row.messages()) {
             (Some(_), Some(messages)) => {
                 let messages = messages.to_vec();

@@ -9,7 +9,7 @@ use crate::retry::Tries;
 use crate::room::Room;
 use crate::settle::{expire, failed, settle, take_up};
 use crate::submit::{self, Wait, no, send};
-use crate::vault::{FROZEN, Vault};
+use crate::vault::{CLOCK_STEPPED, FROZEN, Vault};
 use config::seams::crash_point;
 use ipc::{ActionEnd, ActionId, Method, Refusal, Verb};
 use std::sync::Arc;
@@ -72,26 +72,28 @@ fn retry(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted, refus
             return;
         }
     }
-    if seen.is_over(clock::now()) {
+    if vault.is_over(&seen) {
         return expire(room, vault, &seen.id);
     }
     let wanted = if again { Wanted::ByUs(next) } else { Wanted::ByThem(next) };
     let (later, then) = (room.clone(), vault.clone());
-    let left = seen.expires.map_or(Duration::MAX, |expires| Duration::from_secs(expires.saturating_sub(clock::now())));
+    // By a clock that jumped there is no saying.
+    let left = seen.expires.zip(vault.wall_clock.now());
+    let left = left.map_or(Duration::MAX, |(expires, now)| Duration::from_secs(expires.saturating_sub(now)));
     vault.retries.later(&room.clock, next, wait, left, move || {
-        if seen.is_over(clock::now()) { expire(&later, &then, &seen.id) } else { fetch(&later, &then, seen, wanted) }
+        if then.is_over(&seen) { expire(&later, &then, &seen.id) } else { fetch(&later, &then, seen, wanted) }
     });
 }
 
 /// Judges the bytes, for those who wait or else by policy, and records what comes of it.
 pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec<u8>>) {
     let now = clock::now();
-    if seen.is_over(now) {
+    if vault.is_over(&seen) {
         return expire(room, vault, &seen.id);
     }
     let id = seen.id.clone();
     crash_point("action.judged");
-    let judged = Judged::new(&room.policy, seen, messages);
+    let judged = Judged::new(&room.policy, seen, messages, vault.wall_clock.now());
     for facts in &judged.judgement().facts {
         tracing::info!(action = %id, "{facts}");
     }
@@ -153,12 +155,20 @@ fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result<Fat
                 reconsider(room, vault, id);
             }
         }
-        Ok(Fate::Frozen) => {
-            vault.waiting.refuse(&id, &Refusal::NotReady(FROZEN.into()));
-            // Where the feed told of it, policy has not judged it yet.
-            take_up(room, vault, id, Tries::default());
+        Ok(Fate::Frozen) => not_now(room, vault, id, &Refusal::NotReady(FROZEN.into())),
+        Ok(Fate::ClockStepped) => not_now(room, vault, id, &Refusal::NotReady(CLOCK_STEPPED.into())),
+        Ok(Fate::NoRoom(why)) => {
+            tracing::warn!(action = %id, "not released: {why}");
+            not_now(room, vault, id, &Refusal::Window(why));
         }
         Ok(Fate::Stands) => reconsider(room, vault, id),
         Err(e) => failed(room, vault, &id, &e),
     }
+}
+
+/// Nothing was recorded; who asked is told why.
+fn not_now(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, refusal: &Refusal) {
+    vault.waiting.refuse(&id, refusal);
+    // Where the feed told of it, policy has not judged it yet.
+    take_up(room, vault, id, Tries::default());
 }

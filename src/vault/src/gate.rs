@@ -55,7 +55,8 @@ impl Lane {
             | Ask::AuditFrom { .. }
             | Ask::AuditCheckpoint
             | Ask::AcceptRollback
-            | Ask::Freeze(_) => self == Lane::Admin,
+            | Ask::Freeze(_)
+            | Ask::ConfirmClock => self == Lane::Admin,
         }
     }
 }
@@ -202,6 +203,7 @@ mod tests {
             (Ask::AuditCheckpoint, Lane::Admin),
             (Ask::AcceptRollback, Lane::Admin),
             (Ask::Freeze(false), Lane::Admin),
+            (Ask::ConfirmClock, Lane::Admin),
         ];
         for (ask, owner) in table {
             for (lane, _) in Lane::ALL {

@@ -36,6 +36,7 @@ mod vault;
 mod waiting;
 mod walls;
 mod watchdog;
+mod window_time;
 mod witness;
 
 use config::command_line::{self, Wish};
@@ -82,12 +83,13 @@ fn start() -> Result<(), (u8, String)> {
     let sockets = jail::Sockets::take().map_err(|e| broken(&e))?;
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|e| broken(&e))?;
     let notify = Arc::new(jail::Notify::connect().map_err(|e| broken(&e))?);
+    let boot = window_time::boot_id();
 
     if let Some(missing) = walls::raise(&path, &config).map_err(|e| broken(&e))? {
         tracing::warn!("{missing}");
     }
     let filter = walls::filter(&config);
-    let (room, opened) = room::Room::open(path, config, policy, notify.clone());
+    let (room, opened) = room::Room::open(path, config, policy, boot, notify.clone());
     // The module is in memory and, where it could be, logged in to; nothing from outside has been read, and what an earlier
     // life left under way waits.
     filter.install().map_err(|e| broken(&e))?;

@@ -1,9 +1,10 @@
 //! What the operator asks of a vault besides `init` and `status`.
 
 use crate::init;
-use crate::ledger::{Condition, audit};
+use crate::ledger::{Condition, Row, audit, time};
 use crate::reply::Reply;
 use crate::room::Room;
+use crate::settle::{MOST_WAITING, judge_again};
 use ipc::{Answer, AuditPage, Refusal};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -88,6 +89,27 @@ pub fn freeze(room: &Arc<Room>, frozen: bool, reply: Reply) {
                 if !frozen {
                     then.retries.hurry();
                 }
+                reply.send(Answer::Noted);
+            }
+            Err(e) => reply.refuse(Refusal::Init(e.to_string())),
+        },
+    );
+}
+
+/// The wall clock is right as it is now; what was held for it alone is judged.
+pub fn confirm_clock(room: &Arc<Room>, reply: Reply) {
+    let vault = match room.vault() {
+        Ok(vault) => vault,
+        Err(refusal) => return reply.refuse(refusal),
+    };
+    let (room, who, then) = (room.clone(), reply.who(), vault.clone());
+    vault.ledger.post(
+        move |t| Ok((time::confirm(t, &who)?, Row::held_for_clock(t, MOST_WAITING)?)),
+        move |kept| match kept {
+            Ok((look, held)) => {
+                then.looked_at_the_clocks(&look);
+                tracing::warn!("the operator says that the wall clock is right");
+                judge_again(&room, &then, held);
                 reply.send(Answer::Noted);
             }
             Err(e) => reply.refuse(Refusal::Init(e.to_string())),

@@ -3,7 +3,6 @@
 //! after its commit, and what is `Settled` is a row of it; what is signed is the bytes that were judged.
 #![allow(clippy::result_large_err, reason = "what is not permitted goes back whole")]
 
-use crate::clock;
 use ipc::ActionId;
 use policy::{Judgement, Verdict};
 
@@ -52,18 +51,17 @@ pub struct Judged {
     judgement: Judgement,
     /// SHA-256 of the policy's text.
     policy: [u8; 32],
+    /// The wall clock was to be believed.
+    had_time: bool,
 }
 
 impl Judged {
-    pub fn new(policy: &policy::Policy, seen: Seen, messages: Vec<Vec<u8>>) -> Self {
-        let action = policy::Action {
-            claimed_type: seen.claim.as_deref(),
-            messages: &messages,
-            expires: seen.expires,
-            now: Some(clock::now()),
-        };
+    /// `now` is the wall clock, Unix seconds, where it is to be believed.
+    pub fn new(policy: &policy::Policy, seen: Seen, messages: Vec<Vec<u8>>, now: Option<u64>) -> Self {
+        let action =
+            policy::Action { claimed_type: seen.claim.as_deref(), messages: &messages, expires: seen.expires, now };
         let judgement = policy.judge(&action);
-        Self { seen, messages, judgement, policy: policy.hash() }
+        Self { seen, messages, judgement, policy: policy.hash(), had_time: now.is_some() }
     }
 
     pub fn seen(&self) -> &Seen {
@@ -77,6 +75,14 @@ impl Judged {
     }
     pub fn policy(&self) -> &[u8; 32] {
         &self.policy
+    }
+    pub fn had_time(&self) -> bool {
+        self.had_time
+    }
+    /// As if the policy had said so.
+    #[cfg(test)]
+    pub fn as_if(seen: Seen, messages: Vec<Vec<u8>>, judgement: Judgement) -> Self {
+        Self { seen, messages, judgement, policy: [0; 32], had_time: true }
     }
 
     /// By the policy's own verdict.

@@ -52,6 +52,8 @@ pub struct Room {
     pub config_path: PathBuf,
     pub config: Config,
     pub policy: Policy,
+    /// What this boot of the machine is called; empty where nobody says.
+    pub boot: String,
     /// Loaded once, at the start; why it was not.
     pub module: Result<hsm::Module, String>,
     pub relay: Relay,
@@ -84,6 +86,7 @@ impl Room {
         config_path: PathBuf,
         config: Config,
         policy: Policy,
+        boot: String,
         notify: Arc<Notify>,
     ) -> (Arc<Self>, Result<Vault, Trouble>) {
         let (clock, pool) = (Clock::start(), Pool::start(Pool::size()));
@@ -93,6 +96,7 @@ impl Room {
             config_path,
             config,
             policy,
+            boot,
             module,
             relay: Relay::default(),
             errands: Errands::new(clock.clone(), pool.clone()),
@@ -219,6 +223,7 @@ impl Room {
             Ask::AuditCheckpoint => operator::checkpoint(self, reply),
             Ask::AcceptRollback => operator::accept_rollback(self, reply),
             Ask::Freeze(frozen) => operator::freeze(self, frozen, reply),
+            Ask::ConfirmClock => operator::confirm_clock(self, reply),
             Ask::Init(options) => {
                 let room = self.clone();
                 std::thread::spawn(move || match init::init(&room, options) {

@@ -2,8 +2,8 @@
 
 use crate::clock;
 use crate::decide::stands;
-use crate::fetch::{Wanted, fetch};
-use crate::ledger::{self, Row, Settling, State, UnderWay};
+use crate::fetch::{Wanted, fetch, judge};
+use crate::ledger::{self, Row, Settling, State, UnderWay, time};
 use crate::pipeline::Seen;
 use crate::retry::Tries;
 use crate::room::Room;
@@ -63,7 +63,7 @@ pub fn failed(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, e: &ledger::E
 }
 
 /// How many actions wait in memory at the most; what comes above that waits in the ledger alone.
-const MOST_WAITING: usize = 20_000;
+pub const MOST_WAITING: usize = 20_000;
 /// How few wait when more are taken up from there.
 const FEW: usize = 256;
 
@@ -161,18 +161,52 @@ pub fn take_up(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, tries: Tries)
     );
 }
 
-/// Settles what ran out of time, and comes back.
+/// Judges what was held for nothing but a wall clock that had jumped.
+pub fn judge_again(room: &Arc<Room>, vault: &Arc<Vault>, held: Vec<ActionId>) {
+    if !held.is_empty() {
+        tracing::info!(actions = held.len(), "the clock is confirmed: what was held for it is judged");
+    }
+    for id in held {
+        let (room, then) = (room.clone(), vault.clone());
+        vault.ledger.post(
+            move |t| Row::read(t, &id),
+            move |row| match row {
+                Ok(Some(row @ Row { state: State::Held, .. })) => {
+                    let Some(messages) = row.messages().map(<[_]>::to_vec) else { return };
+                    let seen = row.seen;
+                    room.pool.clone().spawn(move || judge(&room, &then, seen, messages));
+                }
+                Ok(_) => {}
+                // The next sweep finds it again.
+                Err(e) => tracing::error!("what was held for the clock is not judged yet: {e}"),
+            },
+        );
+    }
+}
+
+/// Looks at the clocks, settles what ran out of time, and comes back.
 pub fn sweep(room: Arc<Room>, vault: Arc<Vault>) {
     let then = vault.clone();
     vault.ledger.post(
-        |t| ledger::expire(t, clock::now()),
-        move |expired| {
-            match expired {
-                Ok(expired) => {
+        |t| {
+            let look = time::look(t)?;
+            if look.kept {
+                ledger::forget(t, look.agent)?;
+            }
+            // By a clock that jumped nothing expires, and nothing that it holds is judged.
+            let expired = if look.stepped { Vec::new() } else { ledger::expire(t, clock::now())? };
+            let held = if look.stepped { Vec::new() } else { Row::held_for_clock(t, MOST_WAITING)? };
+            Ok((look, expired, held))
+        },
+        move |looked| {
+            match looked {
+                Ok((look, expired, held)) => {
+                    then.looked_at_the_clocks(&look);
                     for id in expired {
                         tracing::info!(action = %id, "settled: expired");
                         let _ = then.waiting.end(&id, ActionEnd::Expired);
                     }
+                    judge_again(&room, &then, held);
                 }
                 Err(e) => tracing::error!("nothing expires: {e}"),
             }

@@ -5,7 +5,7 @@ use crate::ledger::{Row, audit};
 use crate::memory;
 use crate::reply::Reply;
 use crate::room::Room;
-use crate::vault::Vault;
+use crate::vault::{CLOCK_STEPPED, Vault};
 use ipc::{AgentStatus, Answer, AuditStatus, Health, Status};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::Ordering;
@@ -102,6 +102,7 @@ fn complaints(vault: &Vault) -> Vec<String> {
     let mut complaints = vault.notary.complaints();
     complaints.extend(vault.ledger.complaint());
     complaints.extend(vault.may_sign().err());
+    complaints.extend(vault.wall_clock.has_stepped().then(|| CLOCK_STEPPED.to_owned()));
     complaints.iter().map(|words| ipc::bounded(words)).collect()
 }
 

@@ -4,12 +4,14 @@ use crate::agent::{Agent, Secrets};
 use crate::alarms::Alarms;
 use crate::deed::Deed;
 use crate::init::Opened;
-use crate::ledger::{Condition, Ledger, Phase, RegistrationRow, audit};
+use crate::ledger::{Condition, Ledger, Phase, RegistrationRow, audit, time};
 use crate::notary::Notary;
+use crate::pipeline::Seen;
 use crate::registration;
 use crate::retry::Retries;
 use crate::room::{Room, Trouble};
 use crate::waiting::Waiting;
+use crate::window_time::{Reading, WallClock};
 use config::Config;
 use hsm::{PublicKeys, Token};
 use ipc::ActionId;
@@ -20,6 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// What is said where nothing is signed because an operator stopped it.
 pub const FROZEN: &str = "the agent is frozen: nothing is signed until `signing-agent unfreeze`";
+/// What is said where nothing is approved because the wall clock jumped.
+pub const CLOCK_STEPPED: &str = "the wall clock jumped by more than a minute: nothing is approved until an operator has looked at the \
+                                 clock and says `signing-agent confirm-clock`";
 
 pub struct Vault {
     pub token: Token,
@@ -32,6 +37,7 @@ pub struct Vault {
     pub notary: Notary,
     pub registering: AtomicBool,
     pub frozen: AtomicBool,
+    pub wall_clock: WallClock,
     /// Actions were left in the ledger, for too many waited.
     pub deferred: AtomicBool,
     contradictions: Mutex<HashSet<(ActionId, &'static str)>>,
@@ -49,7 +55,14 @@ impl Vault {
         // Last, for it puts this start on record: a token that fails above is tried again.
         let notary = Notary::begin(room, &token, &keys, &ledger, accepted)?;
         let frozen = ledger.call(|t| Condition::Frozen.read(t)).map_err(Trouble::lasting)? != 0;
-        Ok(Self {
+        let boot = room.boot.clone();
+        let look = ledger.call(move |t| {
+            let stepped = Condition::ClockStepped.read(t)? != 0;
+            let look = time::begin(t, &boot, Reading::take())?;
+            Ok((look.stepped && !stepped, look))
+        });
+        let (fresh, look) = look.map_err(Trouble::lasting)?;
+        let vault = Self {
             token,
             keys,
             recipients: deed.recipients,
@@ -59,12 +72,31 @@ impl Vault {
             notary,
             registering: AtomicBool::new(false),
             frozen: AtomicBool::new(frozen),
+            wall_clock: WallClock::new(look.reference, look.stepped),
             deferred: AtomicBool::new(false),
             contradictions: Mutex::default(),
             alarms: Alarms::default(),
             agent: RwLock::new(agent.map(Arc::new)),
             _alone: alone,
-        })
+        };
+        if fresh {
+            vault.alarm(None, CLOCK_STEPPED);
+        }
+        Ok(vault)
+    }
+
+    /// What the ledger has of the clocks now.
+    pub fn looked_at_the_clocks(&self, look: &time::Look) {
+        let before = self.wall_clock.has_stepped();
+        self.wall_clock.is(look.reference, look.stepped);
+        if look.stepped && !before {
+            self.alarm(None, CLOCK_STEPPED);
+        }
+    }
+
+    /// Whether an action's time is over; while the wall clock is not believed, nothing's is.
+    pub fn is_over(&self, seen: &Seen) -> bool {
+        self.wall_clock.now().is_some_and(|now| seen.is_over(now))
     }
 
     /// Whether anything may be signed or sent with a signature now; why not.

@@ -92,6 +92,7 @@ fn each_refusal_has_its_status_and_words() {
         (Refusal::UnknownAction, 404, "the backend knows no such action"),
         (Refusal::NoMessages, 404, "messages"),
         (Refusal::Denied(words()), 403, "some words"),
+        (Refusal::Window(words()), 429, "some words"),
         (Refusal::Contradiction(ActionEnd::Approved), 409, "action is already approved"),
         (Refusal::Contradiction(ActionEnd::Rejected), 409, "action is already rejected"),
         (Refusal::Contradiction(ActionEnd::Expired), 409, "action has expired"),

@@ -3,6 +3,7 @@
 use super::audit::{self, Condition};
 use super::signing::Recorded;
 use super::story::{Decision, End, contradiction, digest, digests};
+use super::{time, windows};
 use crate::pipeline::{By, Judged, Permitted, Seen};
 use ipc::{ActionEnd, ActionId};
 use policy::{Judgement, Verdict};
@@ -75,6 +76,10 @@ pub enum Fate {
     },
     /// Nothing changed: the agent is frozen.
     Frozen,
+    /// Nothing changed: the wall clock jumped, and no operator has confirmed it.
+    ClockStepped,
+    /// Nothing changed: a window has no room for it.
+    NoRoom(String),
 }
 
 impl Row {
@@ -128,6 +133,13 @@ impl Row {
         ids(transaction.prepare(sql)?.query_map([most], |row| row.get(0))?)
     }
 
+    /// The ids of what is held for nothing but a wall clock that jumped, so many at the most.
+    pub fn held_for_clock(transaction: &Transaction<'_>, most: usize) -> Result<Vec<ActionId>, rusqlite::Error> {
+        let sql = "SELECT h.action FROM held_for_clock h JOIN action a ON a.id = h.action
+                   WHERE a.state = 'held' AND a.settled IS NULL LIMIT ?1";
+        ids(transaction.prepare_cached(sql)?.query_map([most], |row| row.get(0))?)
+    }
+
     /// The expiry of what is unsettled and expires next, Unix seconds.
     pub fn next_expiry(transaction: &Transaction<'_>) -> Result<Option<u64>, rusqlite::Error> {
         transaction.query_row("SELECT min(expires) FROM action WHERE settled IS NULL", [], |row| row.get(0))
@@ -157,8 +169,22 @@ pub fn see(transaction: &Transaction<'_>, seen: &Seen, now: u64) -> Result<bool,
 
 /// Records what the policy says of an action that nobody has decided yet.
 pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<Fate, rusqlite::Error> {
+    let stepped = clock_stepped(transaction, &judged)?;
     if let Some(row) = standing(transaction, judged.seen())? {
-        return if other_bytes(transaction, &row, &judged)? { Ok(other(&row)) } else { Ok(Fate::Stands) };
+        if other_bytes(transaction, &row, &judged)? {
+            return Ok(other(&row));
+        }
+        let again = !stepped && row.state == State::Held && row.seen == *judged.seen();
+        if !(again && no_longer_held_for_clock(transaction, &row.seen.id)?) {
+            return Ok(Fate::Stands);
+        }
+    }
+    if stepped && judged.judgement().verdict != Verdict::Deny {
+        let why = "the wall clock jumped: it is judged once an operator confirms the clock";
+        write(transaction, &judged, State::Held, None, why, now)?;
+        let sql = "INSERT OR IGNORE INTO held_for_clock (action) VALUES (?1)";
+        transaction.prepare_cached(sql)?.execute([judged.seen().id.as_str()])?;
+        return Ok(Fate::Held(why.into()));
     }
     match judged.permit_by_policy() {
         Ok(permitted) if refused_before(transaction, permitted.judged().messages())? => {
@@ -194,6 +220,7 @@ pub fn approve(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -
         // It was held without any, which does not happen.
         Some(row) if row.messages().is_none() => Ok(other(&row)),
         _ if frozen(transaction)? => Ok(Fate::Frozen),
+        _ if clock_stepped(transaction, permitted.judged())? => Ok(Fate::ClockStepped),
         _ => record(transaction, permitted, now),
     }
 }
@@ -306,9 +333,21 @@ fn other(row: &Row) -> Fate {
     Fate::OtherBytes { held: row.state == State::Held }
 }
 
+/// An approval, by policy or by people, with what it takes of the windows: in one transaction, before anything is signed.
 fn record(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
     let judged = permitted.judged();
-    write(transaction, judged, State::Approving, Some(permitted.by()), &judged.judgement().why, now)?;
+    let judgement = judged.judgement();
+    let agent = time::mark(transaction)?.agent;
+    if let Err(why) = windows::room(transaction, &judgement.demands, agent)? {
+        if permitted.by() != By::Policy {
+            return Ok(Fate::NoRoom(why));
+        }
+        write(transaction, judged, State::Held, None, &why, now)?;
+        return Ok(Fate::Held(why));
+    }
+    let (decision, _) = audit::counts(transaction)?;
+    write(transaction, judged, State::Approving, Some(permitted.by()), &judgement.why, now)?;
+    windows::spend(transaction, &judged.seen().id, judgement, decision, agent)?;
     Ok(Fate::Approve(Recorded::new(judged.seen().id.clone(), judged.messages().to_vec())))
 }
 
@@ -351,6 +390,17 @@ fn write(
         messages: digests(judged.messages()),
     };
     audit::append(transaction, "decision", &fields)
+}
+
+/// Whether the wall clock is not to be believed, or was not when this was judged.
+fn clock_stepped(transaction: &Transaction<'_>, judged: &Judged) -> Result<bool, rusqlite::Error> {
+    Ok(time::look(transaction)?.stepped || !judged.had_time())
+}
+
+/// Whether it was held for that alone; then it is no more.
+fn no_longer_held_for_clock(transaction: &Transaction<'_>, id: &ActionId) -> Result<bool, rusqlite::Error> {
+    let mut statement = transaction.prepare_cached("DELETE FROM held_for_clock WHERE action = ?1")?;
+    Ok(statement.execute([id.as_str()])? == 1)
 }
 
 pub fn frozen(transaction: &Transaction<'_>) -> Result<bool, rusqlite::Error> {

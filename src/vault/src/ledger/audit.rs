@@ -28,6 +28,8 @@ pub enum Condition {
     Epoch,
     /// 1: nothing is signed.
     Frozen,
+    /// 1: the wall clock jumped, and no operator has confirmed it; nothing is approved.
+    ClockStepped,
     /// Written to see whether it can be.
     Pulse,
 }
@@ -37,6 +39,7 @@ impl Condition {
         match self {
             Condition::Epoch => "epoch",
             Condition::Frozen => "frozen",
+            Condition::ClockStepped => "clock-stepped",
             Condition::Pulse => "pulse",
         }
     }

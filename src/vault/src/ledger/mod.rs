@@ -7,12 +7,15 @@ mod registration;
 mod schema;
 mod signing;
 mod story;
+pub mod time;
+mod windows;
 
 pub use actions::{Fate, Row, Settling, State, approve, expire, judge, reject, see, settle};
 pub use audit::Condition;
 pub use registration::{Phase, RegistrationRow};
 pub use signing::{Kept, Recorded, Submitted, UnderWay, keep};
 pub use story::contradiction;
+pub use windows::forget;
 
 use config::seams::crash_point;
 use rusqlite::{Connection, Transaction, TransactionBehavior};

@@ -4,7 +4,7 @@ use super::Error;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE registration (
@@ -61,6 +61,37 @@ const CONTRADICTION_TABLE: &str = "
 CREATE TABLE contradiction (action TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY (action, what)) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 4 added.
+const WINDOW_TABLES: &str = "
+-- What approvals let go, as velocity windows count it. No outcome takes a row away; it goes when no window can ask for it.
+CREATE TABLE movement (
+    at          INTEGER NOT NULL,  -- the agent's time, seconds
+    decision    INTEGER NOT NULL,  -- the approval's record in the audit log
+    place       INTEGER NOT NULL,  -- within the approval, from 0
+    action      TEXT NOT NULL,
+    currency    INTEGER NOT NULL,
+    wallet      TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    rule        TEXT,              -- that approved it, or held it before a person released it
+    amount      INTEGER NOT NULL,  -- 64 bits without a sign: above i64::MAX it looks negative here
+    PRIMARY KEY (at, decision, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX movement_currency ON movement (currency, at, decision, amount, rule);
+CREATE INDEX movement_wallet ON movement (wallet, at, decision, currency, amount, rule);
+CREATE INDEX movement_destination ON movement (destination, at, decision, currency, wallet, amount, rule);
+-- The agent's time, and where the wall clock should be: milliseconds.
+CREATE TABLE agent_time (
+    only_one  INTEGER PRIMARY KEY CHECK (only_one = 1),
+    boot      TEXT NOT NULL,
+    agent     INTEGER NOT NULL,
+    at        INTEGER NOT NULL,    -- the time since that boot when agent was so
+    wall      INTEGER NOT NULL,    -- when it was last believed
+    reference INTEGER NOT NULL     -- wall clock minus time since the boot
+) STRICT;
+-- What is held for no other cause than a wall clock that jumped: it is judged once that is confirmed.
+CREATE TABLE held_for_clock (action TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+";
+
 pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
@@ -77,9 +108,10 @@ pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     let missing: &[&str] = match found {
-        0 if create => &[TABLES, AUDIT_TABLES, CONTRADICTION_TABLE],
-        1 => &[AUDIT_TABLES, CONTRADICTION_TABLE],
-        2 => &[CONTRADICTION_TABLE],
+        0 if create => &[TABLES, AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES],
+        1 => &[AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES],
+        2 => &[CONTRADICTION_TABLE, WINDOW_TABLES],
+        3 => &[WINDOW_TABLES],
         VERSION => &[],
         _ => return Err(Error::Schema { path: path.display().to_string(), found, known: VERSION }),
     };
@@ -122,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_ledger_of_an_earlier_version_is_taken_on_with_all_that_is_in_it() {
-        for (version, tables) in [(1, &[TABLES][..]), (2, &[TABLES, AUDIT_TABLES])] {
+        let all = [TABLES, AUDIT_TABLES, CONTRADICTION_TABLE];
+        for (version, tables) in [(1, &all[..1]), (2, &all[..2]), (3, &all[..])] {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("ledger");
             let old = Connection::open(&path).unwrap();
@@ -134,7 +167,7 @@ mod tests {
             let count = |table: &str| -> i64 {
                 connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
             };
-            assert_eq!((count("refused"), count("audit"), count("contradiction")), (1, 0, 0));
+            assert_eq!((count("refused"), count("audit"), count("contradiction"), count("movement")), (1, 0, 0, 0));
         }
     }
 
