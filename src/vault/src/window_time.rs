@@ -18,6 +18,8 @@ const BOOT_ID: &str = "SIGNING_AGENT_BOOT_ID";
 
 /// What this boot of the machine is called, to be read before the walls stand; empty where nobody says.
 pub fn boot_id() -> String {
+    // The first reading looks for the kernel's vDSO, with system calls that the filter does not allow later.
+    Reading::take();
     let kernels = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let named = kernels.or_else(|| std::env::var(BOOT_ID).ok()).unwrap_or_default();
     // The kernel writes it with dashes, systemd without.
