@@ -79,11 +79,12 @@ pub fn spend(
     let sql = "INSERT INTO movement (at, decision, place, action, currency, wallet, destination, rule, amount)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let mut statement = transaction.prepare_cached(sql)?;
-    let nothing = [Movement { currency: 0, wallet: String::new(), destination: String::new(), amount: 0 }];
+    let rule = judgement.rule.clone();
+    let nothing = [Movement { currency: 0, wallet: String::new(), destination: String::new(), amount: 0, rule }];
     // What moves nothing that can be read is an approval all the same.
     let movements = if judgement.movements.is_empty() { &nothing[..] } else { &judgement.movements };
-    for (place, Movement { currency, wallet, destination, amount }) in movements.iter().enumerate() {
-        let (rule, amount) = (&judgement.rule, amount.cast_signed());
+    for (place, Movement { currency, wallet, destination, amount, rule }) in movements.iter().enumerate() {
+        let amount = amount.cast_signed();
         let values = params![agent, decision, place, id.as_str(), currency, wallet, destination, rule, amount];
         statement.execute(values)?;
     }

@@ -70,7 +70,7 @@ fn judged(id: &str, judgement: &Judgement) -> Judged {
 }
 
 fn movement(currency: i64, wallet: &str, destination: &str, amount: u64) -> Movement {
-    Movement { currency, wallet: wallet.into(), destination: destination.into(), amount }
+    Movement { currency, wallet: wallet.into(), destination: destination.into(), amount, rule: None }
 }
 
 fn judgement(verdict: Verdict, rule: &str, movements: &[Movement], demands: &[Demand]) -> Judgement {
@@ -81,7 +81,7 @@ fn judgement(verdict: Verdict, rule: &str, movements: &[Movement], demands: &[De
         facts: Vec::new(),
         release: Release::client(),
         contradiction: false,
-        movements: movements.to_vec(),
+        movements: movements.iter().map(|one| Movement { rule: Some(rule.into()), ..one.clone() }).collect(),
         demands: demands.to_vec(),
     }
 }
@@ -97,7 +97,7 @@ fn window(name: &str, period: u64, which: Which, amount: u64, most: u128) -> Dem
 
 fn count(period: u64, most: u64) -> Demand {
     let which = Which::default();
-    Demand { window: "count".into(), period, which, amount: None, max_amount: None, max_count: Some(most) }
+    Demand { window: "count".into(), period, which, amount: Some(0), max_amount: None, max_count: Some(most) }
 }
 
 fn all() -> Which {
@@ -204,7 +204,7 @@ fn what_is_asked_of_one_currency_wallet_destination_or_rule_counts_what_fits_all
     assert!(book.approves("w2", &action("r2", &[movement(5, "a", "x", 4)])));
     assert!(book.approves("w3", &action("r1", &[movement(4, "b", "x", 8)])));
     book.write(|t| {
-        let nameless = Judgement { rule: None, ..action("", &[movement(5, "b", "", 16)]) };
+        let nameless = Judgement { movements: vec![movement(5, "b", "", 16)], rule: None, ..action("", &[]) };
         spend(t, &ActionId::try_from("w4".to_owned()).unwrap(), &nameless, 1_000, 0)
     });
     for (which, amount, count) in [
