@@ -5,6 +5,7 @@ mod burst;
 mod invariants;
 mod registration;
 mod storm;
+mod windows;
 
 use std::path::Path;
 use storm::{FORGETTING_POINTS, POINTS, REGISTRATION_POINTS, Storm};

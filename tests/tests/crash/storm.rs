@@ -183,10 +183,15 @@ impl Storm {
 
 /// An initialised house that runs, and the file that names where its vault crashes.
 pub fn house() -> (House, PathBuf) {
+    house_under(POLICY)
+}
+
+/// The same under another policy.
+pub fn house_under(policy: &str) -> (House, PathBuf) {
     let settings = Settings {
         log_level: "info",
         more: "[audit]\ncheckpoint_seconds = 1\n".into(),
-        ..Settings::with_policy(POLICY)
+        ..Settings::with_policy(policy)
     };
     let mut house = House::empty(settings);
     let crash_at = house.dir.path().join("crash-at");
@@ -241,7 +246,7 @@ pub fn until_well(house: &House) {
 }
 
 /// SIGKILL to a room that lives.
-fn kill(house: &House, room: &str) {
+pub fn kill(house: &House, room: &str) {
     let living = Cell::new(0);
     let lives = || {
         house.rooms().iter().find(|(name, _)| name == room).is_some_and(|(_, pid)| {
@@ -254,10 +259,10 @@ fn kill(house: &House, room: &str) {
 }
 
 /// SplitMix64, its seed printed, or given by CRASH_SEED.
-struct Random(Cell<u64>);
+pub struct Random(Cell<u64>);
 
 impl Random {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
         let seed = std::env::var("CRASH_SEED").map_or(now, |seed| seed.parse().expect("CRASH_SEED is a number"));
         println!("CRASH_SEED={seed}");
@@ -272,7 +277,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&self, end: u64) -> u64 {
+    pub fn below(&self, end: u64) -> u64 {
         self.next() % end
     }
 }
