@@ -1,7 +1,7 @@
 //! What the operator asks of a vault besides `init` and `status`.
 
 use crate::init;
-use crate::ledger::{Condition, Row, audit, time};
+use crate::ledger::{Condition, audit, held_for_clock, time};
 use crate::reply::Reply;
 use crate::room::Room;
 use crate::settle::{MOST_WAITING, judge_again};
@@ -104,7 +104,7 @@ pub fn confirm_clock(room: &Arc<Room>, reply: Reply) {
     };
     let (room, who, then) = (room.clone(), reply.who(), vault.clone());
     vault.ledger.post(
-        move |t| Ok((time::confirm(t, &who)?, Row::held_for_clock(t, MOST_WAITING)?)),
+        move |t| Ok((time::confirm(t, &who)?, held_for_clock::list(t, MOST_WAITING)?)),
         move |kept| match kept {
             Ok((look, held)) => {
                 then.looked_at_the_clocks(&look);

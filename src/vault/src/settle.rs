@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::decide::stands;
 use crate::fetch::{Wanted, fetch, judge};
-use crate::ledger::{self, Row, Settling, State, UnderWay, time};
+use crate::ledger::{self, Row, Settling, State, UnderWay, held_for_clock, time};
 use crate::pipeline::Seen;
 use crate::retry::Tries;
 use crate::room::Room;
@@ -195,7 +195,7 @@ pub fn sweep(room: Arc<Room>, vault: Arc<Vault>) {
             }
             // By a clock that jumped nothing expires, and nothing that it holds is judged.
             let expired = if look.stepped { Vec::new() } else { ledger::expire(t, clock::now())? };
-            let held = if look.stepped { Vec::new() } else { Row::held_for_clock(t, MOST_WAITING)? };
+            let held = if look.stepped { Vec::new() } else { held_for_clock::list(t, MOST_WAITING)? };
             Ok((look, expired, held))
         },
         move |looked| {

@@ -146,6 +146,7 @@ fn the_walls_stand_in_every_unit_also_those_that_the_score_does_not_see() {
             has("LoadCredential=token-pin:/etc/signing-agent/token-pin");
             has("OnFailure=signing-agent-halted.target");
             has("StateDirectoryMode=0700");
+            has("Environment=SIGNING_AGENT_BOOT_ID=%b");
         } else {
             none("LoadCredential");
             none("StateDirectory");

@@ -1,6 +1,6 @@
 //! Velocity windows through the whole house: what is approved never exceeds them, whoever approves; and the clocks that they and
 //! every approval rest on.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod burst;
 mod clock;

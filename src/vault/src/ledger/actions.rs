@@ -2,8 +2,8 @@
 
 use super::audit::{self, Condition};
 use super::signing::Recorded;
-use super::story::{Decision, End, contradiction, digest, digests};
-use super::{time, windows};
+use super::story::{Decision, End, contradiction, digests};
+use super::{held_for_clock, refused, time, windows};
 use crate::pipeline::{By, Judged, Permitted, Seen};
 use ipc::{ActionEnd, ActionId};
 use policy::{Judgement, Verdict};
@@ -133,13 +133,6 @@ impl Row {
         ids(transaction.prepare(sql)?.query_map([most], |row| row.get(0))?)
     }
 
-    /// The ids of what is held for nothing but a wall clock that jumped, so many at the most.
-    pub fn held_for_clock(transaction: &Transaction<'_>, most: usize) -> Result<Vec<ActionId>, rusqlite::Error> {
-        let sql = "SELECT h.action FROM held_for_clock h JOIN action a ON a.id = h.action
-                   WHERE a.state = 'held' AND a.settled IS NULL LIMIT ?1";
-        ids(transaction.prepare_cached(sql)?.query_map([most], |row| row.get(0))?)
-    }
-
     /// The expiry of what is unsettled and expires next, Unix seconds.
     pub fn next_expiry(transaction: &Transaction<'_>) -> Result<Option<u64>, rusqlite::Error> {
         transaction.query_row("SELECT min(expires) FROM action WHERE settled IS NULL", [], |row| row.get(0))
@@ -169,25 +162,23 @@ pub fn see(transaction: &Transaction<'_>, seen: &Seen, now: u64) -> Result<bool,
 
 /// Records what the policy says of an action that nobody has decided yet.
 pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<Fate, rusqlite::Error> {
-    let stepped = clock_stepped(transaction, &judged)?;
+    let stepped = held_for_clock::stepped(transaction, &judged)?;
     if let Some(row) = standing(transaction, judged.seen())? {
         if other_bytes(transaction, &row, &judged)? {
             return Ok(other(&row));
         }
         let again = !stepped && row.state == State::Held && row.seen == *judged.seen();
-        if !(again && no_longer_held_for_clock(transaction, &row.seen.id)?) {
+        if !(again && held_for_clock::forget(transaction, &row.seen.id)?) {
             return Ok(Fate::Stands);
         }
     }
     if stepped && judged.judgement().verdict != Verdict::Deny {
-        let why = "the wall clock jumped: it is judged once an operator confirms the clock";
-        write(transaction, &judged, State::Held, None, why, now)?;
-        let sql = "INSERT OR IGNORE INTO held_for_clock (action) VALUES (?1)";
-        transaction.prepare_cached(sql)?.execute([judged.seen().id.as_str()])?;
-        return Ok(Fate::Held(why.into()));
+        write(transaction, &judged, State::Held, None, held_for_clock::WHY, now)?;
+        held_for_clock::note(transaction, &judged.seen().id)?;
+        return Ok(Fate::Held(held_for_clock::WHY.into()));
     }
     match judged.permit_by_policy() {
-        Ok(permitted) if refused_before(transaction, permitted.judged().messages())? => {
+        Ok(permitted) if refused::any(transaction, permitted.judged().messages())? => {
             let why = "these bytes were denied or rejected before, under another id";
             write(transaction, permitted.judged(), State::Held, None, why, now)?;
             Ok(Fate::Held(why.into()))
@@ -202,7 +193,7 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
             let why = judged.judgement().why.clone();
             if judged.judgement().verdict == Verdict::Deny {
                 write(transaction, &judged, State::Rejecting, Some(By::Policy), &why, now)?;
-                refuse(transaction, judged.messages())?;
+                refused::note(transaction, judged.messages())?;
                 Ok(Fate::Denied(why))
             } else {
                 write(transaction, &judged, State::Held, None, &why, now)?;
@@ -220,7 +211,7 @@ pub fn approve(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -
         // It was held without any, which does not happen.
         Some(row) if row.messages().is_none() => Ok(other(&row)),
         _ if frozen(transaction)? => Ok(Fate::Frozen),
-        _ if clock_stepped(transaction, permitted.judged())? => Ok(Fate::ClockStepped),
+        _ if held_for_clock::stepped(transaction, permitted.judged())? => Ok(Fate::ClockStepped),
         _ => record(transaction, permitted, now),
     }
 }
@@ -239,7 +230,7 @@ pub fn reject(
             let judged = judged.filter(|judged| recorded.as_deref().is_none_or(|first| first == judged.messages()));
             let messages = recorded.as_deref().or(judged.map(Judged::messages)).unwrap_or_default();
             let judgement = judged.map(Judged::judgement);
-            refuse(transaction, messages)?;
+            refused::note(transaction, messages)?;
             let sql = "UPDATE action SET state = 'rejecting', decided_by = 'client' WHERE id = ?1";
             transaction.execute(sql, [seen.id.as_str()])?;
             let fields = Decision {
@@ -311,7 +302,9 @@ pub fn expire(transaction: &Transaction<'_>, now: u64) -> Result<Vec<ActionId>, 
     Ok(expired)
 }
 
-fn ids(rows: impl Iterator<Item = Result<String, rusqlite::Error>>) -> Result<Vec<ActionId>, rusqlite::Error> {
+pub(super) fn ids(
+    rows: impl Iterator<Item = Result<String, rusqlite::Error>>,
+) -> Result<Vec<ActionId>, rusqlite::Error> {
     rows.filter_map(|id| id.map(|id| ActionId::try_from(id).ok()).transpose()).collect()
 }
 
@@ -392,34 +385,8 @@ fn write(
     audit::append(transaction, "decision", &fields)
 }
 
-/// Whether the wall clock is not to be believed, or was not when this was judged.
-fn clock_stepped(transaction: &Transaction<'_>, judged: &Judged) -> Result<bool, rusqlite::Error> {
-    Ok(time::look(transaction)?.stepped || !judged.had_time())
-}
-
-/// Whether it was held for that alone; then it is no more.
-fn no_longer_held_for_clock(transaction: &Transaction<'_>, id: &ActionId) -> Result<bool, rusqlite::Error> {
-    let mut statement = transaction.prepare_cached("DELETE FROM held_for_clock WHERE action = ?1")?;
-    Ok(statement.execute([id.as_str()])? == 1)
-}
-
 pub fn frozen(transaction: &Transaction<'_>) -> Result<bool, rusqlite::Error> {
     Ok(Condition::Frozen.read(transaction)? != 0)
-}
-
-fn refuse(transaction: &Transaction<'_>, messages: &[Vec<u8>]) -> Result<(), rusqlite::Error> {
-    let mut statement = transaction.prepare_cached("INSERT OR IGNORE INTO refused (digest) VALUES (?1)")?;
-    messages.iter().try_for_each(|m| statement.execute([digest(m).as_slice()]).map(drop))
-}
-
-fn refused_before(transaction: &Transaction<'_>, messages: &[Vec<u8>]) -> Result<bool, rusqlite::Error> {
-    let mut statement = transaction.prepare_cached("SELECT 1 FROM refused WHERE digest = ?1")?;
-    for message in messages {
-        if statement.exists([digest(message).as_slice()])? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 #[cfg(test)]

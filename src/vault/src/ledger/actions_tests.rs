@@ -1,4 +1,5 @@
 use super::*;
+use crate::ledger::story::digest;
 use crate::ledger::{Kept, UnderWay, keep, schema};
 use crate::pipeline::Signed;
 use policy::Policy;
@@ -323,4 +324,54 @@ fn what_waits_in_the_ledger_is_taken_up_by_its_expiry_and_a_bounded_number_at_on
     }
     let taken = book.write(|t| Row::unjudged(t, 2));
     assert_eq!(taken.iter().map(ActionId::as_str).collect::<Vec<_>>(), ["soon", "later"]);
+}
+
+/// The wall clock jumps by two minutes.
+fn step(book: &mut Book) {
+    assert!(!book.write(time::mark).stepped);
+    book.write(|t| t.execute("UPDATE agent_time SET reference = reference + 120000", []));
+}
+
+#[test]
+fn while_a_jump_of_the_clock_is_not_confirmed_nobody_approves_and_anybody_rejects() {
+    let mut book = Book::new();
+    book.judge("", "before", MESSAGE);
+    step(&mut book);
+    assert!(matches!(book.approve("", "before", MESSAGE), Fate::ClockStepped));
+    assert!(matches!(book.approve(APPROVE, "unseen", OTHER), Fate::ClockStepped));
+    assert!(matches!(book.judge(APPROVE, "w1", OTHER), Fate::Held(why) if why.contains("clock")));
+    assert!(matches!(book.approve(APPROVE, "w1", OTHER), Fate::ClockStepped));
+    assert!(matches!(book.judge(DENY, "w2", b"\xffdenied"), Fate::Denied(_)));
+    assert!(matches!(book.reject("before"), Fate::Reject));
+    let kinds = book.kinds();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "clock-stepped").count(), 1, "{kinds:?}");
+    // What was judged before the ledger's look, and without the time.
+    let mut book = Book::new();
+    let untimed = Judged::new(&Policy::parse(APPROVE).unwrap(), seen("w1"), vec![MESSAGE.to_vec()], None);
+    assert!(matches!(book.write(|t| judge(t, untimed, 1)), Fate::Held(_)));
+}
+
+#[test]
+fn what_was_held_for_the_clock_alone_is_judged_once_it_is_confirmed_and_by_its_first_bytes() {
+    let mut book = Book::new();
+    book.judge("", "held", OTHER);
+    step(&mut book);
+    for id in ["w1", "w2", "w3"] {
+        assert!(matches!(book.judge(APPROVE, id, MESSAGE), Fate::Held(_)));
+        assert!(matches!(book.judge(APPROVE, id, MESSAGE), Fate::Stands), "the clock is as it was");
+    }
+    assert!(matches!(book.reject("w3"), Fate::Reject));
+    assert_eq!(sorted(&book.write(|t| held_for_clock::list(t, 10))), ["w1", "w2"]);
+    assert!(!book.write(|t| time::confirm(t, "me")).stepped);
+    assert!(matches!(book.judge(APPROVE, "w1", OTHER), Fate::OtherBytes { held: true }));
+    assert!(matches!(book.judge(APPROVE, "w1", b"\xffmore"), Fate::OtherBytes { held: true }));
+    // These bytes were rejected as w3's.
+    assert!(matches!(book.judge(APPROVE, "w1", MESSAGE), Fate::Held(why) if why.contains("under another id")));
+    assert!(matches!(book.judge(APPROVE, "w1", MESSAGE), Fate::Stands), "it is held for people now");
+    assert!(matches!(book.judge(APPROVE, "held", OTHER), Fate::Stands), "and so was this one, always");
+    assert!(matches!(book.judge(APPROVE, "w3", MESSAGE), Fate::Stands));
+    assert_eq!(sorted(&book.write(|t| held_for_clock::list(t, 10))), ["w2"]);
+    assert!(matches!(book.judge("", "w2", MESSAGE), Fate::Held(_)));
+    assert!(book.write(|t| held_for_clock::list(t, 10)).is_empty());
+    assert!(matches!(book.approve("", "w2", MESSAGE), Fate::Approve(_)));
 }

@@ -3,6 +3,8 @@
 
 mod actions;
 pub mod audit;
+pub mod held_for_clock;
+mod refused;
 mod registration;
 mod schema;
 mod signing;
