@@ -1,9 +1,11 @@
 //! What a message says, as typed facts: for rules, people and a callback's receiver.
 
 use crate::asset::{Decoded, WalletAsset};
+use crate::lists::fold;
 use crate::subject::total;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// The facts of one message. Text is as it came: foreign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,7 +49,7 @@ pub struct WalletFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Move {
-    /// An address outside, or `wallet:HEX`.
+    /// An address outside, or `wallet:HEX`; an address outside that looks like the latter has `address:` before it.
     pub to: String,
     /// Decimal, in the smallest unit.
     pub amount: String,
@@ -66,8 +68,10 @@ impl Facts {
 impl WalletFacts {
     fn of(wallet: &WalletAsset) -> WalletFacts {
         let inside = wallet.transfers.iter().map(|t| Move { to: inside(&t.to), amount: t.amount.to_string() });
-        let outside =
-            wallet.settlements.iter().map(|s| Move { to: s.destination.clone(), amount: s.amount.to_string() });
+        let outside = wallet
+            .settlements
+            .iter()
+            .map(|s| Move { to: outside(&s.destination).into_owned(), amount: s.amount.to_string() });
         let total = total(wallet);
         WalletFacts {
             transfer_type: wallet.transfer_name(),
@@ -89,4 +93,9 @@ impl WalletFacts {
 /// How lists and facts name a wallet inside.
 pub(crate) fn inside(to: &[u8]) -> String {
     format!("wallet:{}", hex::encode(to))
+}
+
+/// How they name an address outside: never as a wallet inside, whatever it says and in whatever case it is read.
+pub(crate) fn outside(destination: &str) -> Cow<'_, str> {
+    if fold(destination).starts_with("wallet:") { format!("address:{destination}").into() } else { destination.into() }
 }

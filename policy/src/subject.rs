@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 
 use crate::asset::{Decoded, WalletAsset};
-use crate::facts::inside;
+use crate::facts::{inside, outside};
 use crate::judge::{Action, ActionKind};
 use crate::lists::{ListId, Lists, fold};
 use crate::money::Currencies;
@@ -133,7 +133,7 @@ impl<'a> Wallet<'a> {
             let (lists, may_be_in) = (lists.of(&to, any_case), lists.of(&to, any_case || !known));
             Moved { to, amount: u64::try_from(amount).ok(), lists, may_be_in }
         };
-        let outside = asset.settlements.iter().map(|s| moved(s.destination.clone(), s.amount));
+        let outside = asset.settlements.iter().map(|s| moved(outside(&s.destination).into_owned(), s.amount));
         let within = asset.transfers.iter().map(|t| moved(inside(&t.to), t.amount));
         Wallet {
             asset,

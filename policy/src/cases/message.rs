@@ -3,7 +3,7 @@
 use super::raw::{RawFacts, RawMove};
 use super::units::{amount, code, octets};
 use super::{Place, Spot};
-use crate::asset::{TRANSFER_TYPES, decode};
+use crate::asset::{OTHER_FIELDS, TRANSFER_TYPES, decode};
 use crate::money::Currencies;
 use crate::wire::{
     BytesEntry, Message, Payload, PbAsset, PbIdDoc, PbSettlement, PbTransfer, PbWallet, PbWalletTransfer,
@@ -27,7 +27,11 @@ pub(super) fn build(
         "wallet" | "malformed" => {
             asset.transfer_type = place.optional(&facts.transfer_type, number)?.unwrap_or(usual(facts));
             asset.transferlist = transfer_list(facts, place)?;
-            (asset_type::WALLET, Some(Payload::Wallet(wallet(facts, place, currencies)?)))
+            let mut wallet = wallet(facts, place, currencies)?;
+            for field in &facts.other_fields {
+                place.value(field, |field| fill(field, &mut asset, &mut wallet))?;
+            }
+            (asset_type::WALLET, Some(Payload::Wallet(wallet)))
         }
         "iddoc" => {
             (asset_type::IDDOC, Some(Payload::IdDoc(PbIdDoc { bls_public_key: vec![3; 192], ..PbIdDoc::default() })))
@@ -54,6 +58,9 @@ pub(super) fn build(
 }
 
 fn number(name: &str) -> Result<i64, String> {
+    if name.is_empty() {
+        return Ok(0);
+    }
     let found = TRANSFER_TYPES.iter().find(|(_, known)| *known == name);
     found
         .map(|(number, _)| *number)
@@ -86,6 +93,24 @@ fn wallet(facts: &RawFacts, place: &Place<'_>, currencies: &Currencies) -> Resul
         description: facts.wallet_description.clone(),
         ..PbWallet::default()
     })
+}
+
+/// Something into a field that the other facts do not reach.
+fn fill(field: &str, asset: &mut PbAsset, wallet: &mut PbWallet) -> Result<(), String> {
+    let octets = || vec![9; 32];
+    match field {
+        "index" => asset.index = 1,
+        "tags" => asset.tags = vec![BytesEntry { key: Some("tag".into()), value: Some(octets()) }],
+        "spent-balance" => wallet.spent_balance = 1,
+        "principal" => wallet.principal = octets(),
+        "creditor" => wallet.creditor = octets(),
+        "initiator" => wallet.initiator = octets(),
+        "address" => wallet.address = octets(),
+        "counterparty" => wallet.counterparty = octets(),
+        "transaction-hash" => wallet.transaction_hash = octets(),
+        _ => return Err(format!("no such field; there are: {}", OTHER_FIELDS.join(", "))),
+    }
+    Ok(())
 }
 
 /// An entry an expression, each with all participants, who are named t1, t2 and so on.

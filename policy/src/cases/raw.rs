@@ -68,6 +68,8 @@ pub(super) struct RawFacts {
     #[serde(default)]
     pub expressions: Vec<String>,
     #[serde(default)]
+    pub other_fields: Vec<Spanned<String>>,
+    #[serde(default)]
     pub description: String,
     #[serde(default)]
     pub wallet_description: String,
@@ -101,6 +103,7 @@ pub(super) struct RawExpect {
     pub why: Option<String>,
     pub release: Option<RawRelease>,
     pub contradiction: Option<bool>,
+    pub window: Option<String>,
     #[serde(default)]
     pub failed: BTreeMap<String, String>,
 }

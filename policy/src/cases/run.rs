@@ -35,7 +35,7 @@ pub struct Outcome {
 /// Something that is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// `verdict`, `rule`, `why`, `release`, `contradiction`, or `failed "RULE"`.
+    /// `verdict`, `rule`, `why`, `release`, `contradiction`, `window`, or `failed "RULE"`.
     pub what: String,
     pub expected: String,
     pub came: String,
@@ -72,10 +72,9 @@ impl Suite<'_> {
         let mut explanation = policy.explain(&action);
         let judgement = &mut explanation.judgement;
         // As the ledger does it: where a window has no room, what policy approves is held.
-        if judgement.verdict == Verdict::Approve
-            && let Err(words) = history.fits(judgement, of_then)
-        {
-            (judgement.verdict, judgement.why) = (Verdict::Hold, words);
+        let room = history.fits(judgement, of_then);
+        if let (Verdict::Approve, Err(words)) = (judgement.verdict, &room) {
+            (judgement.verdict, judgement.why) = (Verdict::Hold, words.clone());
         }
         let judgement = &explanation.judgement;
         Ok(Outcome {
@@ -84,7 +83,7 @@ impl Suite<'_> {
             verdict: judgement.verdict,
             rule: judgement.rule.clone(),
             why: judgement.why.clone(),
-            mismatches: compare(&case.expect, &explanation),
+            mismatches: compare(&case.expect, &explanation, &room.err().unwrap_or_default()),
         })
     }
 }
@@ -139,7 +138,8 @@ impl Place<'_> {
     }
 }
 
-fn compare(expect: &RawExpect, explanation: &Explanation) -> Vec<Mismatch> {
+/// `full`: the words of a window that has no room for it, whoever approves; empty: there is none.
+fn compare(expect: &RawExpect, explanation: &Explanation, full: &str) -> Vec<Mismatch> {
     let judgement = &explanation.judgement;
     let mut all = Vec::new();
     let mut want = |met: bool, what: &str, expected: String, came: String| {
@@ -167,6 +167,11 @@ fn compare(expect: &RawExpect, explanation: &Explanation) -> Vec<Mismatch> {
     if let Some(contradiction) = expect.contradiction {
         let came = judgement.contradiction;
         want(came == contradiction, "contradiction", contradiction.to_string(), came.to_string());
+    }
+    if let Some(window) = &expect.window {
+        let met = if window.is_empty() { full.is_empty() } else { full.contains(window) };
+        let words = |words: &str| if words.is_empty() { "all have room".to_owned() } else { words.to_owned() };
+        want(met, "window", words(window), words(full));
     }
     for (name, condition) in &expect.failed {
         let failed: Option<Vec<&str>> = explanation
