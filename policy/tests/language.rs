@@ -159,6 +159,10 @@ fn an_approve_has_a_limit_or_says_that_it_has_none() {
         format!("{money}{window}{rule}currencies = [\"ETH\", \"BTC\"]\n"),
         format!("{money}{window}wallets = [\"01\"]\n{rule}currencies = [\"ETH\"]\n"),
         format!("{money}[[window]]\nname = \"w\"\nperiod = \"1h\"\nmax_count = 1\n{rule}currencies = [\"ETH\"]\n"),
+        // As many wallets, or destinations, as the backend likes.
+        format!("{money}{window}per = \"wallet\"\n{rule}currencies = [\"ETH\"]\n"),
+        format!("{money}{window}per = \"destination\"\n{rule}currencies = [\"ETH\"]\n"),
+        format!("{money}{window}per = \"destination\"\n{rule}currencies = [\"ETH\"]\nwallets = [\"01\"]\n"),
         format!(
             "{money}{window}rules = [\"b\"]\n{rule}currencies = [\"ETH\"]\n[[rule]]\nname = \"b\"\nverdict = \"hold\"\n"
         ),
@@ -169,6 +173,10 @@ fn an_approve_has_a_limit_or_says_that_it_has_none() {
         format!("{money}{rule}max_amount_per_transfer = \"1 ETH\"\n"),
         format!("{money}{rule}max_amount_per_action = \"1 ETH\"\n"),
         format!("{money}{window}{rule}currencies = [\"ETH\"]\n"),
+        format!("{money}{window}per = \"wallet\"\n{rule}currencies = [\"ETH\"]\nwallets = [\"01\"]\n"),
+        format!(
+            "{money}[lists]\nl = [\"a\"]\n{window}per = \"destination\"\n{rule}currencies = [\"ETH\"]\ndestinations = [\"l\"]\n"
+        ),
         format!("{money}{window}rules = [\"a\"]\n{rule}currencies = [\"ETH\"]\n"),
         format!("{money}{rule}unlimited = true\n"),
     ] {

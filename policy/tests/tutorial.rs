@@ -1,4 +1,4 @@
-//! docs/policy.md: each of its policies is read as it says there, and each of its cases comes out; its tables have all keys.
+//! docs/policy.md: each of its policies is read as it says there, and each of its cases comes out; policy-keys.md has all keys.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeSet;
@@ -7,6 +7,7 @@ use policy::Policy;
 use policy::cases::{Source, Suite};
 
 const DOCUMENT: &str = include_str!("../../docs/policy.md");
+const KEYS: &str = include_str!("../../docs/policy-keys.md");
 
 /// What stands between fences: its language, its text, the line where the text begins.
 fn blocks() -> Vec<(&'static str, String, usize)> {
@@ -81,9 +82,16 @@ fn each_case_comes_out_under_the_policy_before_it() {
     assert!(cases >= 14, "{cases}");
 }
 
+#[test]
+fn the_policy_of_the_readme_is_one_without_warnings() {
+    let (_, section) = include_str!("../../README.md").split_once("\n## Policy\n").unwrap();
+    let (_, text) = section.split_once("```toml\n").unwrap();
+    assert_eq!(checked(text.split_once("```").unwrap().0), [""; 0]);
+}
+
 /// The keys in the first column of the table below this heading.
 fn keys_below(heading: &str) -> BTreeSet<&'static str> {
-    let (_, rest) = DOCUMENT.split_once(&format!("\n{heading}\n")).unwrap();
+    let (_, rest) = KEYS.split_once(&format!("\n{heading}\n")).unwrap();
     let table = rest.split("\n#").next().unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     rows.flat_map(|row| row.split('|').nth(1).unwrap().split(',').map(|key| key.trim().trim_matches('`'))).collect()
@@ -108,30 +116,31 @@ fn the_tables_have_the_keys_that_the_language_has() {
         all.extend(more);
         all
     };
-    let file: BTreeSet<&str> = keys(whole).into_iter().filter(|key| !whole[*key].is_table() && !whole[*key].is_array()).collect();
-    assert_eq!(keys_below("### The file"), file);
+    let file: BTreeSet<&str> =
+        keys(whole).into_iter().filter(|key| !whole[*key].is_table() && !whole[*key].is_array()).collect();
+    assert_eq!(keys_below("## The file"), file);
     let currencies = whole["currencies"].as_table().unwrap();
     assert_eq!(
-        keys_below("### `[currencies]`, `[lists]`, `[holidays]`"),
+        keys_below("## `[currencies]`, `[lists]`, `[holidays]`"),
         currencies.values().flat_map(|one| keys(one.as_table().unwrap())).collect()
     );
     // What whole.toml cannot have: it would contradict another key of it.
-    assert_eq!(keys_below("### `[[window]]`"), with(each("window"), &["currencies", "wallets"]));
-    assert_eq!(keys_below("### `[[rule]]`"), with(each("rule"), &["allow_opaque", "unlimited"]));
+    assert_eq!(keys_below("## `[[window]]`"), with(each("window"), &["currencies", "wallets"]));
+    assert_eq!(keys_below("## `[[rule]]`"), with(each("rule"), &["allow_opaque", "unlimited"]));
 }
 
 #[test]
 fn the_tables_have_no_key_that_the_language_has_not() {
-    for key in keys_below("### The file") {
+    for key in keys_below("## The file") {
         assert!(is_known("", key, ""), "{key}");
     }
-    for key in keys_below("### `[currencies]`, `[lists]`, `[holidays]`") {
+    for key in keys_below("## `[currencies]`, `[lists]`, `[holidays]`") {
         assert!(is_known("[currencies]\nX = { ", key, " }"), "{key}");
     }
-    for key in keys_below("### `[[window]]`") {
+    for key in keys_below("## `[[window]]`") {
         assert!(is_known("[[window]]\n", key, ""), "{key}");
     }
-    for key in keys_below("### `[[rule]]`") {
+    for key in keys_below("## `[[rule]]`") {
         assert!(is_known("[[rule]]\n", key, ""), "{key}");
     }
     assert!(!is_known("[[rule]]\n", "max_amount", ""));

@@ -16,7 +16,7 @@ use crate::release::Release;
 use crate::rules::Rule;
 use crate::schedule::{self, Hours};
 use crate::verdict::Verdict;
-use crate::windows::Window;
+use crate::windows::{Per, Window};
 
 type Texts = Option<Spanned<Vec<Spanned<String>>>>;
 type Amounts = Option<Spanned<OneOrMany>>;
@@ -283,11 +283,19 @@ impl Rule {
             .any(|c| matches!(c, Condition::Transfer(Bound::Max, _) | Condition::Action(Bound::Max, _)))
     }
 
-    /// Windows with an amount bound all that it approves.
+    /// Windows with an amount bound all that it approves. One that counts each wallet or destination apart bounds nothing where
+    /// there may be as many of these as the backend likes.
     fn is_covered_by(&self, windows: &[Window]) -> bool {
+        let names = |wanted: fn(&Condition) -> bool| self.conditions.iter().any(wanted);
+        let sums_up = |per: Per| match per {
+            Per::All | Per::Currency => true,
+            Per::Wallet => names(|c| matches!(c, Condition::Wallets(_))),
+            Per::Destination => names(|c| matches!(c, Condition::Destinations(_))),
+        };
         let covers = |code: i64| {
             windows.iter().any(|window| {
                 window.max_amount.is_some()
+                    && sums_up(window.per)
                     && window.currency == Some(code)
                     && window.wallets.is_empty()
                     && (window.rules.is_empty() || window.rules.contains(&self.name))
