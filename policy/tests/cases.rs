@@ -72,6 +72,7 @@ fn whatever_does_not_come_out_as_expected_is_said() {
             "release: a client with a token, and 1 of al, bob / any client",
         ),
         (r#"{ verdict = "approve", contradiction = true }"#, "contradiction: true / false"),
+        (r#"{ verdict = "approve", window = "a day" }"#, "window: a day / all have room"),
         (r#"{ verdict = "approve", failed = { inside = "x" } }"#, "failed \"inside\": …x… / the rule is met"),
         (r#"{ verdict = "approve", failed = { in = "x" } }"#, "failed \"in\": …x… / there is no such rule"),
     ];
@@ -92,6 +93,8 @@ fn what_a_file_may_not_say_is_refused_with_its_place() {
         ),
         (case("facts = { transfers = [{ to = \"xy\", amount = 1 }] }"), "4:31: must be hex, two digits an octet"),
         (case("facts = { currency = \"ETH\" }"), "4:22: the policy's [currencies] has no \"ETH\"; give its code"),
+        (case("facts = { other_fields = [\"tag\"] }"), "4:27: no such field; there are: index, tags, "),
+        (case("facts = { transfer_type = \"push\" }"), "4:27: no transfer type; there are: none, settle-push"),
         (case("facts = { kind = \"wallat\" }"), "4:9: these facts are no message of kind \"wallat\""),
         (
             case("facts = { kind = \"opaque\", text = \"\\b\\u0001\" }"),

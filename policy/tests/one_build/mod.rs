@@ -19,5 +19,9 @@ mod release;
 mod rules;
 #[path = "../samples.rs"]
 mod samples;
+#[path = "../shipped.rs"]
+mod shipped;
+#[path = "../tutorial.rs"]
+mod tutorial;
 #[path = "../windows.rs"]
 mod windows;
