@@ -49,13 +49,33 @@ fn approval(rule: &Rule, policy: &Policy, warn: &mut dyn FnMut(String)) {
         warn("allow_opaque helps nothing: another condition asks what only a wallet asset says".into());
     }
     let has = |wanted: &dyn Fn(&Condition) -> bool| rule.conditions.iter().any(wanted);
-    let windowed = policy.windows.iter().any(|w| w.rules.is_empty() || w.rules.contains(&rule.name));
+    let unwindowed = unwindowed(rule, policy);
+    let windowed = unwindowed.is_empty();
     let each = has(&|c| matches!(c, Condition::Transfer(Bound::Max, _)));
     if each && !has(&|c| matches!(c, Condition::Action(Bound::Max, _))) && !windowed {
         warn("it bounds each transfer, but neither an action of many nor what goes in a day: max_amount_per_action, a window".into());
     } else if !rule.unlimited && !windowed {
-        warn("it bounds each action, but not how many of them: a window does".into());
+        let names = unwindowed.join(", ");
+        warn(format!("it bounds each action, but not how many of them: a window does (there is none for {names})"));
     }
+}
+
+/// The currencies that it may approve and that no window is about, by name.
+fn unwindowed(rule: &Rule, policy: &Policy) -> Vec<String> {
+    let mut codes: Option<BTreeSet<i64>> = None;
+    for condition in &rule.conditions {
+        let named: BTreeSet<i64> = match condition {
+            Condition::Currencies(named) => named.clone(),
+            Condition::Transfer(Bound::Max, limits) | Condition::Action(Bound::Max, limits) => {
+                limits.keys().copied().collect()
+            }
+            _ => continue,
+        };
+        codes = Some(codes.map_or_else(|| named.clone(), |codes| codes.intersection(&named).copied().collect()));
+    }
+    let windows = || policy.windows.iter().filter(|w| w.rules.is_empty() || w.rules.contains(&rule.name));
+    let free = |code: &i64| !windows().any(|window| window.currency.is_none_or(|currency| currency == *code));
+    codes.unwrap_or_default().into_iter().filter(free).map(|code| policy.currencies.name(code)).collect()
 }
 
 /// A rule with the same or a stricter verdict that leaves it nothing.

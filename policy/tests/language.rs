@@ -244,7 +244,18 @@ fn what_can_hardly_be_meant_is_warned_of() {
     warned(&format!("{limited}[lists]\nx = [\"a\"]\n[holidays]\ny = []\n"), "[lists] \"x\": no rule");
     warned(&format!("{limited}[lists]\nx = [\"a\"]\n[holidays]\ny = []\n"), "[holidays] \"y\": no rule");
     warned(&limited, "release is not stated");
-    warned(&limited, "but not how many of them");
+    warned(&limited, "but not how many of them: a window does (there is none for ETH)");
+    let two = limited.replace("\"1 ETH\"", "[\"1 ETH\", \"1 BTC\"]");
+    let window = |more: &str| format!("{two}[[window]]\nname = \"w\"\nperiod = \"1h\"\n{more}\n");
+    warned(&window("max_amount = \"1 ETH\""), "a window does (there is none for BTC)");
+    warned(
+        &window("max_count = 1\nrules = [\"b\"]\n[[rule]]\nname = \"b\"\nverdict = \"hold\""),
+        "(there is none for BTC, ETH)",
+    );
+    for enough in ["max_count = 1", "max_count = 1\nrules = [\"a\"]"] {
+        let said = policy(&window(enough)).warnings();
+        assert!(!said.iter().any(|warning| warning.words.contains("a window does")), "{said:?}");
+    }
     warned(&format!("{approve}max_amount_per_transfer = \"1 ETH\"\n"), "neither an action of many");
     let least = format!("{limited}min_amount_per_action = \"1 ETH\"\n");
     assert!(!policy(&least).warnings().iter().any(|warning| warning.words.contains("never decide")));
