@@ -79,7 +79,7 @@ fn each_case_comes_out_under_the_policy_before_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(cases >= 14, "{cases}");
+    assert!(cases >= 12, "{cases}");
 }
 
 #[test]
