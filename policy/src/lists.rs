@@ -57,6 +57,9 @@ pub(crate) fn check(entry: &str) -> Result<(), String> {
     if let Some(id) = entry.strip_prefix("wallet:") {
         return check_id(id).map_err(|why| format!("{entry:?}: {why}"));
     }
+    if fold(entry).starts_with("wallet:") {
+        return Err(format!("{entry:?}: a wallet inside is wallet: and its ID, in small letters"));
+    }
     if entry.is_empty() || entry.len() > 256 || !entry.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(format!(
             "{entry:?} is no destination: an address of 1 to 256 printable ASCII characters without spaces, or wallet: and an ID in hex"
@@ -97,7 +100,9 @@ mod tests {
         for good in ["0xA2ba", "bc1q", "wallet:00ff", &"x".repeat(256)] {
             assert_eq!(check(good), Ok(()));
         }
-        for bad in ["", "a b", "ä", "wallet:", "wallet:0", "wallet:0G", "wallet:AB", "a\u{7f}", &"x".repeat(257)] {
+        for bad in
+            ["", "a b", "ä", "wallet:", "wallet:0", "wallet:0G", "wallet:AB", "Wallet:ab", "a\u{7f}", &"x".repeat(257)]
+        {
             assert!(check(bad).is_err(), "{bad}");
         }
         for bad in ["", "0", "AB", "0x", &"0".repeat(258)] {
