@@ -129,17 +129,16 @@ impl<'a> Wallet<'a> {
     fn new(around: &Around<'_>, asset: &'a WalletAsset, lists: &'a Lists, currencies: &Currencies) -> Wallet<'a> {
         let any_case = currencies.any_case(asset.currency);
         let known = currencies.coded(asset.currency).is_some();
-        // `said` is the address as it stands there: what makes a verdict stricter looks at that too.
-        let moved = |to: String, said: &str, amount: i64| {
-            let (lists, may_be_in) = (lists.of(&to, any_case), lists.of(said, any_case || !known));
-            Moved { to, amount: u64::try_from(amount).ok(), lists, may_be_in }
+        // `said` is an address as it stands there: what makes a verdict stricter looks at that.
+        let moved = |to: String, said: Option<&str>, amount: i64| {
+            let may_be_in = lists.of(said.unwrap_or(&to), any_case || !known);
+            Moved { lists: lists.of(&to, any_case), may_be_in, amount: u64::try_from(amount).ok(), to }
         };
-        let outside =
-            asset.settlements.iter().map(|s| moved(outside(&s.destination).into_owned(), &s.destination, s.amount));
-        let within = asset.transfers.iter().map(|t| {
-            let to = inside(&t.to);
-            moved(to.clone(), &to, t.amount)
-        });
+        let outside = asset
+            .settlements
+            .iter()
+            .map(|s| moved(outside(&s.destination).into_owned(), Some(&s.destination), s.amount));
+        let within = asset.transfers.iter().map(|t| moved(inside(&t.to), None, t.amount));
         Wallet {
             asset,
             id: hex::encode(&asset.id),
