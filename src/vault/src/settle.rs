@@ -190,9 +190,7 @@ pub fn sweep(room: Arc<Room>, vault: Arc<Vault>) {
     vault.ledger.post(
         |t| {
             let look = time::look(t)?;
-            if look.kept {
-                ledger::forget(t, look.agent)?;
-            }
+            ledger::forget(t, look.agent)?;
             // By a clock that jumped nothing expires, and nothing that it holds is judged.
             let expired = if look.stepped { Vec::new() } else { ledger::expire(t, clock::now())? };
             let held = if look.stepped { Vec::new() } else { held_for_clock::list(t, MOST_WAITING)? };

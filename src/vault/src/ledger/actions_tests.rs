@@ -349,6 +349,7 @@ fn while_a_jump_of_the_clock_is_not_confirmed_nobody_approves_and_anybody_reject
     let mut book = Book::new();
     let untimed = Judged::new(&Policy::parse(APPROVE).unwrap(), seen("w1"), vec![MESSAGE.to_vec()], None);
     assert!(matches!(book.write(|t| judge(t, untimed, 1)), Fate::Held(_)));
+    assert_eq!(sorted(&book.write(|t| held_for_clock::list(t, 10))), ["w1"], "it is judged once more");
 }
 
 #[test]

@@ -19,8 +19,6 @@ pub struct Look {
     pub agent: u64,
     /// The wall clock jumped, and no operator has confirmed it.
     pub stepped: bool,
-    /// It was written down.
-    pub kept: bool,
 }
 
 /// What is on record; times are milliseconds.
@@ -63,9 +61,9 @@ impl Row {
         Self { agent: self.agent.saturating_add(since), at: self.at.max(reading.boot), ..self }
     }
 
-    fn look(&self, stepped: bool, kept: bool) -> Look {
+    fn look(&self, stepped: bool) -> Look {
         let reference = Reference { offset: self.offset, at: self.at };
-        Look { reference, agent: u64::try_from(self.agent / 1000).unwrap_or_default(), stepped, kept }
+        Look { reference, agent: u64::try_from(self.agent / 1000).unwrap_or_default(), stepped }
     }
 }
 
@@ -74,7 +72,7 @@ pub fn begin(transaction: &Transaction<'_>, boot: &str, reading: Reading) -> Res
     let Some(row) = Row::read(transaction)? else {
         let row = Row::first(boot, 0, reading);
         row.write(transaction)?;
-        return Ok(row.look(false, true));
+        return Ok(row.look(false));
     };
     // Who says another time since the boot than before was moved to another machine, or is in a namespace of its own.
     if row.boot == boot && !boot.is_empty() && reading.boot >= row.at {
@@ -88,7 +86,7 @@ pub fn begin(transaction: &Transaction<'_>, boot: &str, reading: Reading) -> Res
     let wall = if stepped { row.wall } else { reading.wall };
     let row = Row { wall, ..Row::first(boot, row.agent, reading) };
     row.write(transaction)?;
-    Ok(row.look(stepped, true))
+    Ok(row.look(stepped))
 }
 
 /// Looks whether the wall clock is where it should be; that it is not is on record with this.
@@ -120,7 +118,7 @@ fn look_at(transaction: &Transaction<'_>, reading: Reading, keep: bool) -> Resul
     if due || fresh {
         row_now.write(transaction)?;
     }
-    Ok(row_now.look(stepped, due || fresh))
+    Ok(row_now.look(stepped))
 }
 
 /// Puts a jump on record: from now on nothing is approved.
@@ -159,7 +157,7 @@ fn confirm_at(transaction: &Transaction<'_>, who: &str, reading: Reading) -> Res
     transaction.execute(ended, [])?;
     let fields = json!({ "by": who, "wall": reading.wall / 1000, "oldOffset": old, "newOffset": new });
     audit::append(transaction, "clock-confirmed", &fields)?;
-    Ok(row.look(false, true))
+    Ok(row.look(false))
 }
 
 #[cfg(test)]
