@@ -51,9 +51,11 @@ const ROOMS: [&str; 3] = ["vault", "api", "courier"];
 const CRASH_AT: &str = "SIGNING_AGENT_TEST_CRASH_AT";
 const SPEED: &str = "SIGNING_AGENT_TEST_SPEED";
 
-/// Transfers are approved, withdrawals denied, what is no asset waits for the partner app.
+/// Transfers are approved, withdrawals denied, what is no asset waits for the partner app: also where that asks before the feed has
+/// said what it is called, which a deny rule that names action types alone would take for its own.
 const POLICY: &str = "[[rule]]\nname = \"transfers\"\nverdict = \"approve\"\naction_types = [\"ApproveTransfer\"]\nunlimited = true\n\
-                      \n[[rule]]\nname = \"withdrawals\"\nverdict = \"deny\"\naction_types = [\"ApproveWithdraw\"]\n";
+                      \n[[rule]]\nname = \"withdrawals\"\nverdict = \"deny\"\naction_types = [\"ApproveWithdraw\"]\n\
+                      kinds = [\"wallet\"]\n";
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
