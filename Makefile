@@ -58,7 +58,7 @@ test-long: tools demo
 	./tests/kryoptic/build.sh >/dev/null
 	cargo test --locked --workspace --test kryoptic -- --ignored --nocapture
 	./fuzz/run.sh 10 none
-	cargo bench --locked --workspace --bench sign --bench token --bench agent -- --test
+	cargo bench --locked --workspace --bench sign --bench judge --bench token --bench agent -- --test
 
 # Everything that is read from outside, each for FUZZ_SECONDS, with the address sanitizer.
 fuzz:
@@ -66,7 +66,7 @@ fuzz:
 
 bench: tools
 	cargo build --release --locked --workspace --bins
-	cargo bench --locked --workspace --bench sign --bench token --bench agent
+	cargo bench --locked --workspace --bench sign --bench judge --bench token --bench agent
 
 # Approvals with and without the jail, in one run.
 bench-jail: tools

@@ -18,6 +18,7 @@ pub enum Fits {
     Doubtful,
 }
 
+#[derive(Debug)]
 pub struct Case {
     pub claim: Option<&'static str>,
     pub messages: Vec<Vec<u8>>,

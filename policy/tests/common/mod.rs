@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod conditions;
+pub mod generate;
 
 use policy::wire::{Message, Payload, PbAsset, PbIdDoc, PbSettlement, PbWallet, PbWalletTransfer};
 use policy::wire::{asset_type, transfer_type};
