@@ -45,6 +45,13 @@ impl VerifyingKey {
         &self.point
     }
 
+    /// As a PEM `PUBLIC KEY` (RFC 7468 §13), which other programs read.
+    pub fn pem(&self) -> String {
+        let text = STANDARD.encode(self.spki());
+        let (first, second) = text.split_at(64);
+        format!("-----BEGIN PUBLIC KEY-----\n{first}\n{second}\n-----END PUBLIC KEY-----\n")
+    }
+
     /// The first 4 octets of SHA-256 of the DER SubjectPublicKeyInfo. Unlike other note keys' it does not depend on the name.
     pub fn key_id(&self) -> [u8; 4] {
         let digest = Sha256::digest(self.spki());

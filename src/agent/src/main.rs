@@ -6,6 +6,7 @@
 mod ask;
 mod audit;
 mod backoff;
+mod callback_key;
 mod error;
 mod handover;
 mod init;
@@ -57,6 +58,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the public key that the agent's questions to a callback are signed with (PEM).
+    ///
+    /// Example: signing-agent callback-key >agent-key.pem
+    CallbackKey,
     /// The audit log: export it, or check an export.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -92,6 +97,7 @@ fn main() -> ExitCode {
         Command::Init { amend, try_pin_again } => init::init(&config, ipc::InitOptions { amend, try_pin_again }),
         Command::Run => run::run(&config),
         Command::Status { json } => status::status(&config, json),
+        Command::CallbackKey => callback_key::print(&config),
         Command::Audit(command) => audit::run(&config, command),
         Command::Freeze => stop::freeze(&config, true),
         Command::Unfreeze => stop::freeze(&config, false),

@@ -46,6 +46,7 @@ fn screen(status: &Status) -> String {
     rows.push(("token", status.token.clone()));
     rows.push(("feed", feed(&status.feed)));
     rows.push(("policy", status.policy.clone()));
+    rows.extend(status.callback.iter().map(|words| ("callback", words.clone())));
     let counts: Vec<String> = status.actions.iter().map(|(state, count)| format!("{count} {state}")).collect();
     rows.push(("actions", if counts.is_empty() { "none so far".into() } else { counts.join(", ") }));
     if let Some(audit) = &status.audit {
@@ -92,6 +93,7 @@ struct View<'a> {
     recipients: &'a [String],
     feed: FeedView<'a>,
     policy: &'a str,
+    callback: Option<&'a str>,
     actions: BTreeMap<&'a str, u64>,
     doors: BTreeMap<&'a str, bool>,
     audit: Option<AuditView<'a>>,
@@ -146,6 +148,7 @@ fn json(status: &Status) -> Result<String, Error> {
             FeedState::Closed { why, retry_ms } => FeedView::Closed { why, retry_ms: *retry_ms },
         },
         policy: &status.policy,
+        callback: status.callback.as_deref(),
         actions: status.actions.iter().map(|(state, count)| (state.as_str(), *count)).collect(),
         doors: status.doors.iter().map(|(door, here)| (door.as_str(), *here)).collect(),
         audit: status.audit.as_ref().map(|audit| AuditView {

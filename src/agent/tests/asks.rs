@@ -49,6 +49,7 @@ fn fresh() -> Status {
         recipients: vec!["age1tag1qqq".into()],
         feed: FeedState::Idle,
         policy: "none: everything is held".into(),
+        callback: None,
         actions: Vec::new(),
         doors: vec![("api".into(), true), ("courier".into(), false)],
         audit: None,

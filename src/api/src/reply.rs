@@ -59,6 +59,7 @@ impl From<Refusal> for Fault {
             Refusal::NoMessages => (S::NOT_FOUND, "messages".into()),
             Refusal::Denied(words) => (S::FORBIDDEN, bounded(&words)),
             Refusal::Window(words) => (S::TOO_MANY_REQUESTS, bounded(&words)),
+            Refusal::NoSecondOpinion(words) => (S::SERVICE_UNAVAILABLE, format!("it is held: {}", bounded(&words))),
             Refusal::Contradiction(end) => (S::CONFLICT, end_words(end).into()),
             Refusal::Backend { status, words } => (S::BAD_GATEWAY, answered(status, &words)),
             Refusal::Unreachable(words) => (S::BAD_GATEWAY, format!("the backend is not reached: {}", bounded(&words))),

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 pub use backend::{Backend, Pin, backend_feed_url};
 pub use check::is_loopback;
 pub use sections::{
-    Api, Audit, Auth, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State, Token,
+    Api, Audit, Auth, Callback, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State,
+    Token,
 };
 
 /// Where the file is when nobody says otherwise.
@@ -35,6 +36,8 @@ pub struct Config {
     pub hsm: Hsm,
     pub sealing: Sealing,
     pub policy: PolicyFile,
+    /// `None`: nobody is asked.
+    pub callback: Option<Callback>,
     pub state: State,
     pub ledger: Ledger,
     pub audit: Audit,

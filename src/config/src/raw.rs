@@ -10,8 +10,8 @@ use toml::Spanned;
 
 use crate::strict::{self, Error};
 use crate::{
-    Api, Audit, Auth, Backend, Config, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, Pin, PolicyFile, Profile,
-    Sealing, State, Token, check,
+    Api, Audit, Auth, Backend, Callback, Config, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, Pin, PolicyFile,
+    Profile, Sealing, State, Token, check,
 };
 
 type Text = Option<Spanned<String>>;
@@ -28,6 +28,7 @@ struct RawFile {
     sealing: RawSealing,
     #[serde(default)]
     policy: RawPolicy,
+    callback: Option<Spanned<RawCallback>>,
     #[serde(default)]
     state: RawState,
     #[serde(default)]
@@ -86,6 +87,17 @@ struct RawPolicy {
     file: Text,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCallback {
+    url: Text,
+    public_key_file: Text,
+    ca_file: Text,
+    timeout_seconds: Option<Spanned<i64>>,
+    retries: Option<Spanned<i64>>,
+    retry_seconds: Option<Spanned<i64>>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct RawState {
@@ -130,6 +142,7 @@ pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
         hsm: page.hsm(file.hsm)?,
         sealing: page.sealing(file.sealing)?,
         policy: PolicyFile { file: page.path(&file.policy.file, "[policy] file")? },
+        callback: file.callback.map(|raw| page.callback(raw)).transpose()?,
         state: State { dir: page.path(&file.state.dir, "[state] dir")?.unwrap_or("/var/lib/signing-agent".into()) },
         ledger: page.ledger(&file.ledger)?,
         audit: page.audit(&file.audit)?,
@@ -255,6 +268,32 @@ impl Page<'_> {
             recovery_recipients.push(recipient);
         }
         Ok(Sealing { recovery_recipients })
+    }
+
+    fn callback(&self, raw: Spanned<RawCallback>) -> Result<Callback, Error> {
+        let here = raw.span().start;
+        let missing = |key: &str| {
+            Error::at(
+                self.text,
+                here,
+                format!(
+                    "[callback] {key} is missing: a second opinion needs both, whom to ask and whose answer to believe"
+                ),
+            )
+        };
+        let raw = raw.into_inner();
+        let url = self.value(&raw.url, "[callback] url", |s| check::remote_url(s, "https", "http"))?;
+        let seconds = |number, key, range, default| self.number(number, key, range, default).map(Duration::from_secs);
+        Ok(Callback {
+            url: url.ok_or_else(|| missing("url"))?,
+            public_key_file: self
+                .path(&raw.public_key_file, "[callback] public_key_file")?
+                .ok_or_else(|| missing("public_key_file"))?,
+            ca_file: self.path(&raw.ca_file, "[callback] ca_file")?,
+            timeout: seconds(&raw.timeout_seconds, "[callback] timeout_seconds", 1..=60, 10)?,
+            retries: u32::try_from(self.number(&raw.retries, "[callback] retries", 0..=20, 3)?).unwrap_or(u32::MAX),
+            retry_wait: seconds(&raw.retry_seconds, "[callback] retry_seconds", 1..=300, 5)?,
+        })
     }
 
     fn ledger(&self, raw: &RawLedger) -> Result<Ledger, Error> {

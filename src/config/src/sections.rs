@@ -82,6 +82,23 @@ pub struct PolicyFile {
     pub file: Option<PathBuf>,
 }
 
+/// Who is asked before an approval counts.
+#[derive(Debug, Clone)]
+pub struct Callback {
+    /// `https`, or `http` to a loopback host; no user, query or fragment.
+    pub url: Url,
+    /// A PEM `PUBLIC KEY` of P-256: whose answers are believed.
+    pub public_key_file: PathBuf,
+    /// A PEM file; where it is given, no other CA is trusted.
+    pub ca_file: Option<PathBuf>,
+    /// How long one question may take.
+    pub timeout: Duration,
+    /// How many times more it is asked after a RETRY or a lost connection,
+    pub retries: u32,
+    /// and how long that waits.
+    pub retry_wait: Duration,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Ledger {
     /// Whether the token remembers how far the ledger is.

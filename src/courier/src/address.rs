@@ -16,6 +16,8 @@ pub enum BadAddress {
     Feed(String),
     #[error("the configuration names no witness of this number")]
     Witness,
+    #[error("the configuration names no callback")]
+    Callback,
 }
 
 /// The URL of an errand: `{url}/{resource}/{tail}`, which is part of what `x-sign` signs, so not an octet may change.

@@ -78,6 +78,10 @@ async fn go(outside: &Outside, errand: Errand) -> Outcome {
         let http = match errand.place {
             Place::Backend => &outside.http,
             Place::Witness(_) => &outside.witness_http,
+            Place::Callback => match &outside.callback {
+                Some((_, http)) => http,
+                None => return Err(Failure::NotSent(address::BadAddress::Callback.to_string())),
+            },
         };
         let request = request(outside, errand).map_err(|words| Failure::NotSent(ipc::bounded(&words)))?;
         let response = http.execute(request).await.map_err(failure)?;
@@ -101,6 +105,7 @@ fn request(outside: &Outside, errand: Errand) -> Result<Request, String> {
     let url = match errand.place {
         Place::Backend => address::errand(&outside.backend, &errand.tail),
         Place::Witness(number) => address::witness(&outside.witnesses, number),
+        Place::Callback => outside.callback.as_ref().map(|(url, _)| url.clone()).ok_or(address::BadAddress::Callback),
     };
     let url = url.map_err(|e| e.to_string())?;
     let method = match errand.method {

@@ -14,6 +14,7 @@ pub use pace::Pace;
 
 use config::{Backend, Config};
 use ipc::Lane;
+use outside::Trust;
 use reqwest::Client;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,18 +33,26 @@ pub struct Outside {
     pub witnesses: Vec<Url>,
     /// Witnesses are public, whatever CA the backend has.
     pub witness_http: Client,
+    /// Whom the vault asks for a second opinion, where there is one.
+    pub callback: Option<(Url, Client)>,
 }
 
 impl Outside {
     pub fn new(config: Config) -> Result<Self, outside::Error> {
-        let Config { backend, audit, .. } = config;
-        let http = outside::client(&backend)?;
+        let Config { backend, audit, callback, .. } = config;
+        let of_the_backend = Trust::new("backend", backend.ca_file.as_deref(), &backend.url);
+        let http = outside::client(of_the_backend)?;
         let witness_http = if audit.witnesses.is_empty() || backend.ca_file.is_none() {
             http.clone()
         } else {
-            outside::client(&Backend { ca_file: None, ..backend.clone() })?
+            outside::client(Trust { ca_file: None, ..of_the_backend })?
         };
-        Ok(Self { backend, http, witnesses: audit.witnesses, witness_http })
+        // A client of its own, also where the trust is the same: what hangs there takes no connection from the backend.
+        let callback = callback.map(|callback| {
+            let http = outside::client(Trust::new("callback", callback.ca_file.as_deref(), &callback.url))?;
+            Ok((callback.url, http))
+        });
+        Ok(Self { backend, http, witnesses: audit.witnesses, witness_http, callback: callback.transpose()? })
     }
 }
 

@@ -1,12 +1,12 @@
 //! The one HTTP stack of the room: errands and the feed share its resolver, its trust and its TLS.
 
-use config::Backend;
 use reqwest::{Client, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// Shorter than a usual server keeps an idle connection, so that a request seldom meets its end.
@@ -15,21 +15,37 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Why the room cannot go outside at all.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{}: cannot read [backend] ca_file: {cause}", .path.display())]
-    ReadCa { path: PathBuf, cause: std::io::Error },
-    #[error("{}: [backend] ca_file must hold CA certificates in PEM: {cause}", .path.display())]
-    BadCa { path: PathBuf, cause: String },
-    #[error("this system has no CA certificates: install ca-certificates, or name one with [backend] ca_file")]
-    NoCa,
+    #[error("{}: cannot read [{section}] ca_file: {cause}", .path.display())]
+    ReadCa { section: &'static str, path: PathBuf, cause: std::io::Error },
+    #[error("{}: [{section}] ca_file must hold CA certificates in PEM: {cause}", .path.display())]
+    BadCa { section: &'static str, path: PathBuf, cause: String },
+    #[error("this system has no CA certificates: install ca-certificates, or name one with [{section}] ca_file")]
+    NoCa { section: &'static str },
     #[error("TLS or HTTP cannot be set up: {0}")]
     Stack(String),
 }
 
+/// Whom a section of the configuration trusts.
+#[derive(Clone, Copy)]
+pub struct Trust<'a> {
+    pub section: &'static str,
+    /// A PEM file; without one the system's CAs are trusted.
+    pub ca_file: Option<&'a Path>,
+    /// It speaks TLS, so there must be some CA.
+    pub secure: bool,
+}
+
+impl<'a> Trust<'a> {
+    pub fn new(section: &'static str, ca_file: Option<&'a Path>, url: &Url) -> Self {
+        Self { section, ca_file, secure: url.scheme() == "https" }
+    }
+}
+
 /// A client that does what it was told once: no redirect, proxy, cookie, compression or second try; HTTP/1.1, TLS 1.2 and 1.3.
-pub fn client(backend: &Backend) -> Result<Client, Error> {
-    let roots = match &backend.ca_file {
-        Some(path) => only(path)?,
-        None => of_the_system(backend)?,
+pub fn client(trust: Trust<'_>) -> Result<Client, Error> {
+    let roots = match trust.ca_file {
+        Some(path) => only(trust.section, path)?,
+        None => of_the_system(trust)?,
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut tls = ClientConfig::builder_with_provider(provider)
@@ -65,9 +81,9 @@ pub fn words(error: reqwest::Error) -> String {
     ipc::bounded(&words)
 }
 
-fn only(path: &Path) -> Result<RootCertStore, Error> {
-    let bad = |cause: String| Error::BadCa { path: path.to_owned(), cause };
-    let pem = std::fs::read(path).map_err(|cause| Error::ReadCa { path: path.to_owned(), cause })?;
+fn only(section: &'static str, path: &Path) -> Result<RootCertStore, Error> {
+    let bad = |cause: String| Error::BadCa { section, path: path.to_owned(), cause };
+    let pem = std::fs::read(path).map_err(|cause| Error::ReadCa { section, path: path.to_owned(), cause })?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|e| bad(e.to_string()))?;
@@ -77,8 +93,8 @@ fn only(path: &Path) -> Result<RootCertStore, Error> {
 }
 
 /// The system's CAs; one that cannot be read is passed over, as other programs do.
-fn of_the_system(backend: &Backend) -> Result<RootCertStore, Error> {
+fn of_the_system(trust: Trust<'_>) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() && backend.url.scheme() == "https" { Err(Error::NoCa) } else { Ok(roots) }
+    if roots.is_empty() && trust.secure { Err(Error::NoCa { section: trust.section }) } else { Ok(roots) }
 }

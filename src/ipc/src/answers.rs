@@ -70,7 +70,7 @@ pub struct Errand {
     pub id: u64,
     pub place: Place,
     pub method: Method,
-    /// What follows `{base}/{resource}/` (protocol.md §1), such as `init` or `action/w1`; empty for a witness.
+    /// What follows `{base}/{resource}/` (protocol.md §1), such as `init` or `action/w1`; empty for other places.
     pub tail: String,
     pub headers: Vec<(String, Secret)>,
     pub body: Vec<u8>,
@@ -83,6 +83,8 @@ pub enum Place {
     Backend,
     /// The witness of this number in `[audit] witnesses`, from 0.
     Witness(u16),
+    /// Who is asked for a second opinion: `[callback] url`.
+    Callback,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +126,8 @@ pub struct Status {
     pub feed: FeedState,
     /// The policy's source and SHA-256 (hex).
     pub policy: String,
+    /// Whom approvals need a second opinion of, and what is the matter with it; `None` where nobody is asked.
+    pub callback: Option<String>,
     /// Numbers of actions by state.
     pub actions: Vec<(String, u64)>,
     pub doors: Vec<(String, bool)>,
@@ -184,6 +188,8 @@ pub enum Refusal {
     Denied(String),
     /// A velocity window has no room for it now; it stays held. Bounded words that name the window.
     Window(String),
+    /// Whoever is to be asked before an approval counts gave no answer that counts; bounded words. It is held.
+    NoSecondOpinion(String),
     /// The action came to another end, or is on its way to one.
     Contradiction(ActionEnd),
     /// The backend answered with this status and these bounded words.

@@ -32,6 +32,8 @@ pub struct Job {
     pub tail: String,
     pub headers: Vec<(String, Secret)>,
     pub body: Vec<u8>,
+    /// How long the request may take.
+    pub timeout: Duration,
     /// Whose one pass it carries, made when it is handed out.
     pub pass: Option<Arc<Agent>>,
     /// Not handed out after this.
@@ -115,8 +117,11 @@ impl Errands {
             inner.out.iter().filter(|(_, (owner, _))| *owner == connection).map(|(id, _)| *id).collect();
         for id in lost {
             if let Some((_, job)) = inner.out.remove(&id) {
-                let words = "the courier was lost on its way".to_owned();
-                self.end(&mut inner, job, Outcome::Failed(Failure::Transport(words)));
+                self.end(
+                    &mut inner,
+                    job,
+                    Outcome::Failed(Failure::Transport("the courier was lost on its way".into())),
+                );
             }
         }
     }
@@ -226,7 +231,7 @@ impl Errands {
 
     fn send(&self, inner: &mut Inner, reply: Reply, mut job: Job) {
         inner.last += 1;
-        let id = inner.last;
+        let (id, timeout) = (inner.last, job.timeout);
         let mut errand = Errand {
             id,
             place: job.place,
@@ -234,13 +239,12 @@ impl Errands {
             tail: job.tail.clone(),
             headers: job.headers.clone(),
             body: job.body.clone(),
-            timeout_ms: config::seams::pace(TIMEOUT).as_millis() as u64,
+            timeout_ms: config::seams::pace(timeout).as_millis() as u64,
         };
         let (pass, may_go, connection) = (job.pass.clone(), job.may_go.take(), reply.connection());
         inner.out.insert(id, (connection, job));
-        let errands = self.clone();
-        self.clock.after(TIMEOUT + GRACE, move || errands.done(connection, id, Outcome::Failed(Failure::Timeout)));
-        let errands = self.clone();
+        let (errands, late) = (self.clone(), self.clone());
+        self.clock.after(timeout + GRACE, move || late.done(connection, id, Outcome::Failed(Failure::Timeout)));
         let made = move || {
             may_go.map_or(Ok(()), |may_go| may_go())?;
             pass.map(|agent| agent.pass()).transpose().map_err(|e| format!("no one pass could be made: {e}"))
@@ -334,6 +338,7 @@ mod tests {
             tail: tail.into(),
             headers: Vec::new(),
             body: Vec::new(),
+            timeout: TIMEOUT,
             pass: None,
             until: None,
             may_go: None,

@@ -1,10 +1,11 @@
 //! From an action's id to a record of what becomes of it: its bytes are fetched, judged, and the verdict recorded.
 
+use crate::callback;
 use crate::clock;
 use crate::decide::{PATIENCE, reconsider, refuse_approvals};
 use crate::ledger::{self, Fate, Settling};
 use crate::outcome::{self, Said};
-use crate::pipeline::{Judged, Seen};
+use crate::pipeline::{By, Judged, Seen};
 use crate::retry::Tries;
 use crate::room::Room;
 use crate::settle::{expire, failed, settle, take_up};
@@ -97,22 +98,35 @@ pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec
     for facts in &judged.judgement().facts {
         tracing::info!(action = %id, "{facts}");
     }
-    let (room, then) = (room.clone(), vault.clone());
-    let after = move |fate| recorded(&room, &then, id, fate);
-    match vault.waiting.verb(&judged.seen().id) {
+    let by = match vault.waiting.verb(&id) {
         Some(Verb::Reject) => {
-            vault.ledger.post(move |t| ledger::reject(t, judged.seen(), Some(&judged), now), after);
+            let (room, then) = (room.clone(), vault.clone());
+            let after = move |fate| recorded(&room, &then, id, fate);
+            return vault.ledger.post(move |t| ledger::reject(t, judged.seen(), Some(&judged), now), after);
         }
-        Some(Verb::Approve) => match judged.permit_by_client() {
+        Some(Verb::Approve) => By::Client,
+        // The feed never announced it: it was a client's wish, and that client has gone.
+        None if judged.seen().expires.is_none() => return,
+        None => By::Policy,
+    };
+    let (again, then) = (room.clone(), vault.clone());
+    callback::consult(room, vault, judged, by, move |judged| record(&again, &then, judged, by));
+}
+
+/// Records what comes of it, once nobody else is to be asked.
+fn record(room: &Arc<Room>, vault: &Arc<Vault>, judged: Judged, by: By) {
+    let now = clock::now();
+    let (room, then, id) = (room.clone(), vault.clone(), judged.seen().id.clone());
+    let after = move |fate| recorded(&room, &then, id, fate);
+    match by {
+        By::Client => match judged.permit_by_client() {
             Ok(permitted) => vault.ledger.post(move |t| ledger::approve(t, &permitted, now), after),
             Err(judged) => {
                 refuse_approvals(vault, &judged.seen().id, &judged.judgement().why);
                 vault.ledger.post(move |t| ledger::judge(t, judged, now), after);
             }
         },
-        // The feed never announced it: it was a client's wish, and that client has gone.
-        None if judged.seen().expires.is_none() => {}
-        None => vault.ledger.post(move |t| ledger::judge(t, judged, now), after),
+        By::Policy | By::Callback => vault.ledger.post(move |t| ledger::judge(t, judged, now), after),
     }
 }
 
@@ -125,7 +139,7 @@ fn reject(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen) {
 }
 
 /// What was recorded is done.
-fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result<Fate, ledger::Error>) {
+pub fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result<Fate, ledger::Error>) {
     match fate {
         Ok(Fate::Approve(recorded)) => {
             tracing::info!(action = %id, "approval recorded");

@@ -4,6 +4,7 @@
 
 mod agent;
 mod alarms;
+mod callback;
 mod clock;
 mod decide;
 mod deed;
@@ -80,6 +81,7 @@ fn start() -> Result<(), (u8, String)> {
     let config = config::load(&path).map_err(|e| misconfigured(&e))?;
     config::logging::init("vault", &config.log);
     let policy = room::load_policy(&config).map_err(|words| misconfigured(&words))?;
+    let callback = callback::Callback::load(&config).map_err(|words| misconfigured(&words))?;
     let sockets = jail::Sockets::take().map_err(|e| broken(&e))?;
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|e| broken(&e))?;
     let notify = Arc::new(jail::Notify::connect().map_err(|e| broken(&e))?);
@@ -89,7 +91,7 @@ fn start() -> Result<(), (u8, String)> {
         tracing::warn!("{missing}");
     }
     let filter = walls::filter(&config);
-    let (room, opened) = room::Room::open(path, config, policy, boot, notify.clone());
+    let (room, opened) = room::Room::open(path, config, policy, callback, boot, notify.clone());
     // The module is in memory and, where it could be, logged in to; nothing from outside has been read, and what an earlier
     // life left under way waits.
     filter.install().map_err(|e| broken(&e))?;

@@ -3,6 +3,7 @@
 //! after its commit, and what is `Settled` is a row of it; what is signed is the bytes that were judged.
 #![allow(clippy::result_large_err, reason = "what is not permitted goes back whole")]
 
+use crate::callback::{Heard, Seconded};
 use ipc::ActionId;
 use policy::{Judgement, Verdict};
 
@@ -15,6 +16,8 @@ pub enum By {
     Policy,
     /// The partner app's `PUT` or `DELETE`.
     Client,
+    /// The operator's callback, which can only reject.
+    Callback,
 }
 
 impl By {
@@ -22,6 +25,7 @@ impl By {
         match self {
             By::Policy => "policy",
             By::Client => "client",
+            By::Callback => "callback",
         }
     }
 }
@@ -53,6 +57,8 @@ pub struct Judged {
     policy: [u8; 32],
     /// The wall clock was to be believed.
     had_time: bool,
+    seconded: Option<Seconded>,
+    heard: Option<Heard>,
 }
 
 impl Judged {
@@ -61,7 +67,8 @@ impl Judged {
         let action =
             policy::Action { claimed_type: seen.claim.as_deref(), messages: &messages, expires: seen.expires, now };
         let judgement = policy.judge(&action);
-        Self { seen, messages, judgement, policy: policy.hash(), had_time: now.is_some() }
+        let (policy, had_time) = (policy.hash(), now.is_some());
+        Self { seen, messages, judgement, policy, had_time, seconded: None, heard: None }
     }
 
     pub fn seen(&self) -> &Seen {
@@ -82,22 +89,51 @@ impl Judged {
     /// As if the policy had said so.
     #[cfg(test)]
     pub fn as_if(seen: Seen, messages: Vec<Vec<u8>>, judgement: Judgement) -> Self {
-        Self { seen, messages, judgement, policy: [0; 32], had_time: true }
+        Self { seen, messages, judgement, policy: [0; 32], had_time: true, seconded: None, heard: None }
+    }
+
+    /// What the callback answered, if it was asked.
+    pub fn heard(&self) -> Option<&Heard> {
+        self.heard.as_ref()
+    }
+
+    /// Whether these may approve it, a second opinion apart.
+    pub fn may_be_approved(&self, by: By) -> bool {
+        match by {
+            By::Policy => self.judgement.verdict == Verdict::Approve,
+            By::Client => self.judgement.verdict != Verdict::Deny,
+            By::Callback => false,
+        }
+    }
+
+    /// With the proof that nobody else is against it.
+    pub fn seconded(self, proof: Seconded, heard: Option<Heard>) -> Judged {
+        Judged { seconded: Some(proof), heard, ..self }
+    }
+
+    /// Somebody else is against it, for this reason: a verdict is never loosened.
+    pub fn overruled(mut self, verdict: Verdict, why: String, heard: Option<Heard>) -> Judged {
+        self.judgement.verdict = self.judgement.verdict.max(verdict);
+        self.judgement.why = why;
+        Judged { seconded: None, heard, ..self }
     }
 
     /// By the policy's own verdict.
     pub fn permit_by_policy(self) -> Result<Permitted, Judged> {
-        match self.judgement.verdict {
-            Verdict::Approve => Ok(Permitted { judged: self, by: By::Policy }),
-            _ => Err(self),
-        }
+        self.permit(By::Policy)
     }
 
     /// On the partner app's word: a deny stays a deny.
     pub fn permit_by_client(self) -> Result<Permitted, Judged> {
-        match self.judgement.verdict {
-            Verdict::Deny => Err(self),
-            _ => Ok(Permitted { judged: self, by: By::Client }),
+        self.permit(By::Client)
+    }
+
+    /// Nothing is permitted without the proof, for exactly this.
+    fn permit(mut self, by: By) -> Result<Permitted, Judged> {
+        let about_this = |proof: &mut Seconded| proof.is_about(&self.seen.id, &self.messages);
+        match self.seconded.take_if(about_this) {
+            Some(seconded) if self.may_be_approved(by) => Ok(Permitted { judged: self, by, _seconded: seconded }),
+            _ => Err(self),
         }
     }
 }
@@ -107,6 +143,7 @@ impl Judged {
 pub struct Permitted {
     judged: Judged,
     by: By,
+    _seconded: Seconded,
 }
 
 impl Permitted {

@@ -288,6 +288,7 @@ impl Attempt<'_> {
             tail: tail.to_owned(),
             headers,
             body,
+            timeout: TIMEOUT,
             pass,
             until: Some(Instant::now() + TIMEOUT),
             may_go: None,

@@ -1,5 +1,6 @@
 //! The room: what the lanes' asks meet. It stands whether the vault can work or not, for the operator must be able to ask why.
 
+use crate::callback::Callback;
 use crate::clock::{Clock, backoff};
 use crate::doors::Doors;
 use crate::errands::Errands;
@@ -54,6 +55,7 @@ pub struct Room {
     pub policy: Policy,
     /// What this boot of the machine is called; empty where nobody says.
     pub boot: String,
+    pub callback: Callback,
     /// Loaded once, at the start; why it was not.
     pub module: Result<hsm::Module, String>,
     pub relay: Relay,
@@ -86,6 +88,7 @@ impl Room {
         config_path: PathBuf,
         config: Config,
         policy: Policy,
+        callback: Callback,
         boot: String,
         notify: Arc<Notify>,
     ) -> (Arc<Self>, Result<Vault, Trouble>) {
@@ -97,6 +100,7 @@ impl Room {
             config,
             policy,
             boot,
+            callback,
             module,
             relay: Relay::default(),
             errands: Errands::new(clock.clone(), pool.clone()),

@@ -44,7 +44,7 @@ fn unbase64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// RFC 7468: the label and the octets of the first PEM block.
-fn unarmour(pem: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {
+pub fn unarmour(pem: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {
     let (_, after) = pem.split_once("-----BEGIN ")?;
     let (label, after) = after.split_once("-----")?;
     let (body, _) = after.split_once("-----END ")?;

@@ -1,5 +1,6 @@
 //! How an action ends, and how one goes on whose way was broken off.
 
+use crate::callback;
 use crate::clock;
 use crate::decide::stands;
 use crate::fetch::{Wanted, fetch, judge};
@@ -209,6 +210,7 @@ pub fn sweep(room: Arc<Room>, vault: Arc<Vault>) {
                 Err(e) => tracing::error!("nothing expires: {e}"),
             }
             take_deferred_up(&room, &then);
+            callback::take_up(&room, &then);
             let again = room.clone();
             room.clock.after(SWEEP, move || sweep(again, then));
         },

@@ -84,6 +84,7 @@ impl AskingHealth {
 fn well(room: &Room, vault: Option<&Vault>, mut reasons: Vec<String>, next_expiry: Option<u64>) -> Health {
     let agent = vault.and_then(Vault::agent);
     reasons.extend(vault.map(complaints).unwrap_or_default());
+    reasons.extend(room.callback.complaint().map(|words| ipc::bounded(&words)));
     let registered = agent.as_ref().map(|agent| clock::now().saturating_sub(agent.registered_at));
     reasons.extend(room.outside(registered.map(Duration::from_secs)));
     Health {
@@ -126,6 +127,7 @@ pub fn status(room: &Room) -> Status {
         recipients: Vec::new(),
         feed: room.feed_state(),
         policy,
+        callback: room.callback.words(&room.config),
         actions: Vec::new(),
         doors: vec![("api".to_owned(), api), ("courier".to_owned(), courier)],
         audit: None,

@@ -3,7 +3,7 @@
 use crate::agent::Agent;
 use crate::clock;
 use crate::decide::stands;
-use crate::errands::Job;
+use crate::errands::{Job, TIMEOUT};
 use crate::ledger::{self, Kept, Recorded, Row, Settling, State, Submitted, audit};
 use crate::outcome::{self, Said};
 use crate::retry::Tries;
@@ -226,6 +226,7 @@ pub fn send(
         tail: tail.clone(),
         headers: Vec::new(),
         body,
+        timeout: TIMEOUT,
         pass: Some(agent),
         until: None,
         may_go: Some(Box::new(may_go)),

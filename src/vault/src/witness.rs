@@ -150,6 +150,7 @@ fn submit(room: &Arc<Room>, vault: &Arc<Vault>, number: usize, size: u64, note: 
                 tail: String::new(),
                 headers: vec![("content-type".into(), Secret::new("text/plain; charset=utf-8".into()))],
                 body,
+                timeout: TIMEOUT,
                 pass: None,
                 until: Some(Instant::now() + TIMEOUT),
                 may_go: None,

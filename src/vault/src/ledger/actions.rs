@@ -1,6 +1,7 @@
 //! The actions. What an action may become is decided in here, in the ledger's transaction, and nowhere else.
 
 use super::audit::{self, Condition};
+use super::second;
 use super::signing::Recorded;
 use super::story::{Decision, End, contradiction, digests};
 use super::{held_for_clock, refused, time, windows};
@@ -168,7 +169,10 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
             return Ok(other(&row));
         }
         let again = !stepped && row.state == State::Held && row.seen == *judged.seen();
-        if !(again && held_for_clock::forget(transaction, &row.seen.id)?) {
+        // What nobody answered for is judged again too; anything else stands.
+        let again =
+            again && (held_for_clock::forget(transaction, &row.seen.id)? || second::is_awaited(transaction, &row)?);
+        if !again {
             return Ok(Fate::Stands);
         }
     }
@@ -244,6 +248,7 @@ pub fn reject(
                 facts: judgement.map_or(&[], |judgement| judgement.facts.as_slice()),
                 policy: judged.map(|judged| hex::encode(judged.policy())),
                 messages: digests(messages),
+                callback: judged.and_then(Judged::heard),
             };
             audit::append(transaction, "decision", &fields)?;
             Ok(Fate::Reject)
@@ -314,7 +319,7 @@ fn standing(transaction: &Transaction<'_>, seen: &Seen) -> Result<Option<Row>, r
 }
 
 /// The first bytes recorded for an id are its bytes for ever: others are refused, and that is on record.
-fn other_bytes(transaction: &Transaction<'_>, row: &Row, judged: &Judged) -> Result<bool, rusqlite::Error> {
+pub(super) fn other_bytes(transaction: &Transaction<'_>, row: &Row, judged: &Judged) -> Result<bool, rusqlite::Error> {
     let other = row.messages().is_some_and(|first| first != judged.messages());
     if other {
         contradiction(transaction, &row.seen.id, "the backend gave other bytes for it than it did first")?;
@@ -322,7 +327,7 @@ fn other_bytes(transaction: &Transaction<'_>, row: &Row, judged: &Judged) -> Res
     Ok(other)
 }
 
-fn other(row: &Row) -> Fate {
+pub(super) fn other(row: &Row) -> Fate {
     Fate::OtherBytes { held: row.state == State::Held }
 }
 
@@ -344,7 +349,7 @@ fn record(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Res
     Ok(Fate::Approve(Recorded::new(judged.seen().id.clone(), judged.messages().to_vec())))
 }
 
-fn write(
+pub(super) fn write(
     transaction: &Transaction<'_>,
     judged: &Judged,
     state: State,
@@ -366,6 +371,7 @@ fn write(
     let Seen { id, claim, expires } = judged.seen();
     let Judgement { rule, facts, .. } = judged.judgement();
     transaction.prepare_cached(sql)?.execute(params![id.as_str(), state.name(), verdict, rule, why, by, messages])?;
+    second::forget(transaction, id)?;
     let fields = Decision {
         action: id,
         verdict: match state {
@@ -381,6 +387,7 @@ fn write(
         facts,
         policy: Some(hex::encode(judged.policy())),
         messages: digests(judged.messages()),
+        callback: judged.heard(),
     };
     audit::append(transaction, "decision", &fields)
 }

@@ -62,7 +62,8 @@ fn seen(id: &str) -> Seen {
 
 fn judged(policy: &str, id: &str, message: &[u8]) -> Judged {
     let policy = if policy.is_empty() { Policy::hold_all() } else { Policy::parse(policy).unwrap() };
-    Judged::new(&policy, seen(id), vec![message.to_vec()], Some(1))
+    let judged = Judged::new(&policy, seen(id), vec![message.to_vec()], Some(1));
+    judged.seconded(crate::callback::Seconded::for_a_test(), None)
 }
 
 /// No asset, by its first octet: wire type 7 does not exist.

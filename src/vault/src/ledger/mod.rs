@@ -7,6 +7,7 @@ pub mod held_for_clock;
 mod refused;
 mod registration;
 mod schema;
+pub mod second;
 mod signing;
 mod story;
 pub mod time;
@@ -16,7 +17,7 @@ pub use actions::{Fate, Row, Settling, State, approve, expire, judge, reject, se
 pub use audit::Condition;
 pub use registration::{Phase, RegistrationRow};
 pub use signing::{Kept, Recorded, Submitted, UnderWay, keep};
-pub use story::contradiction;
+pub use story::{contradiction, messages_digest};
 pub use windows::forget;
 
 use config::seams::crash_point;

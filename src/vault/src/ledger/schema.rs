@@ -92,6 +92,11 @@ CREATE TABLE agent_time (
 CREATE TABLE held_for_clock (action TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 ";
 
+const SECOND_OPINION_TABLE: &str = "
+-- What policy approves and the callback has not answered for: when it was asked about last, the agent's time, seconds.
+CREATE TABLE awaited (action TEXT PRIMARY KEY, asked INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
 pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
@@ -108,10 +113,10 @@ pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     let missing: &[&str] = match found {
-        0 if create => &[TABLES, AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES],
-        1 => &[AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES],
-        2 => &[CONTRADICTION_TABLE, WINDOW_TABLES],
-        3 => &[WINDOW_TABLES],
+        0 if create => &[TABLES, AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE],
+        1 => &[AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE],
+        2 => &[CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE],
+        3 => &[WINDOW_TABLES, SECOND_OPINION_TABLE],
         VERSION => &[],
         _ => return Err(Error::Schema { path: path.display().to_string(), found, known: VERSION }),
     };
@@ -167,7 +172,8 @@ mod tests {
             let count = |table: &str| -> i64 {
                 connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
             };
-            assert_eq!((count("refused"), count("audit"), count("contradiction"), count("movement")), (1, 0, 0, 0));
+            let new = ["audit", "contradiction", "movement", "awaited"].map(count);
+            assert_eq!((count("refused"), new), (1, [0; 4]));
         }
     }
 

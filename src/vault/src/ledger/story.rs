@@ -1,6 +1,7 @@
 //! What the audit log says of actions. All digests are SHA-256, hex.
 
 use super::audit;
+use crate::callback::Heard;
 use ipc::ActionId;
 use rusqlite::Transaction;
 use serde::Serialize;
@@ -21,6 +22,9 @@ pub struct Decision<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     pub messages: Vec<String>,
+    /// The callback's answer, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback: Option<&'a Heard>,
 }
 
 #[derive(Serialize)]
@@ -54,4 +58,11 @@ pub fn digests(messages: &[Vec<u8>]) -> Vec<String> {
 
 pub fn digest(message: &[u8]) -> [u8; 32] {
     Sha256::digest(message).into()
+}
+
+/// What names an action's messages, all of them and their order: SHA-256 over their SHA-256 digests.
+pub fn messages_digest(messages: &[Vec<u8>]) -> [u8; 32] {
+    let mut all = Sha256::new();
+    messages.iter().for_each(|message| all.update(digest(message)));
+    all.finalize().into()
 }
