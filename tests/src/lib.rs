@@ -3,9 +3,11 @@
 //! Never: a part of the daemon linked in. What is driven here is the binaries, as an operator would start them.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's own tools fail loudly")]
 
+mod callback;
 mod house;
 mod token;
 
+pub use callback::{ANSWER, Answered, Asked, Callback, jwt};
 pub use custody_simulator::{Reply, Simulator, call};
 pub use house::{APPROVE_ALL, House, Settings, binary, capable, looks_inside, signal, until};
 pub use rustix::process::Signal;

@@ -32,7 +32,6 @@ pub struct Job {
     pub tail: String,
     pub headers: Vec<(String, Secret)>,
     pub body: Vec<u8>,
-    /// How long the request may take.
     pub timeout: Duration,
     /// Whose one pass it carries, made when it is handed out.
     pub pass: Option<Arc<Agent>>,
@@ -117,11 +116,8 @@ impl Errands {
             inner.out.iter().filter(|(_, (owner, _))| *owner == connection).map(|(id, _)| *id).collect();
         for id in lost {
             if let Some((_, job)) = inner.out.remove(&id) {
-                self.end(
-                    &mut inner,
-                    job,
-                    Outcome::Failed(Failure::Transport("the courier was lost on its way".into())),
-                );
+                let words = "the courier was lost on its way".to_owned();
+                self.end(&mut inner, job, Outcome::Failed(Failure::Transport(words)));
             }
         }
     }
