@@ -49,6 +49,39 @@ fn an_unknown_key_that_resembles_none_is_refused_with_the_known_ones() {
 }
 
 #[test]
+fn a_callback_needs_a_url_that_nobody_can_listen_at_and_a_key_and_has_bounds() {
+    let both = "url = \"https://a.example\"\npublic_key_file = \"k\"\n";
+    let said = |lines: &str| refusal(&format!("{URL}[callback]\n{lines}"));
+    assert!(said("public_key_file = \"k\"\n").starts_with("3:1: [callback] url is missing"));
+    assert!(said("url = \"https://a.example\"\n").starts_with("3:1: [callback] public_key_file is missing"));
+    for url in
+        ["http://a.example", "http://10.0.0.1/", "ftp://localhost/", "https://u:p@a.example", "https://a.example/?q"]
+    {
+        let said = said(&format!("url = \"{url}\"\npublic_key_file = \"k\"\n"));
+        assert!(said.starts_with("4:7: [callback] url: "), "{url}: {said}");
+    }
+    for (line, words) in [
+        ("timeout_seconds = 0", "from 1 to 60"),
+        ("timeout_seconds = 61", "from 1 to 60"),
+        ("retries = -1", "from 0 to 20"),
+        ("retries = 21", "from 0 to 20"),
+        ("retry_seconds = 0", "from 1 to 300"),
+        ("retry_seconds = 301", "from 1 to 300"),
+        ("key = \"-----BEGIN PUBLIC KEY-----\"", "unknown key"),
+        ("publickey_file = \"k\"", "did you mean \"public_key_file\"?"),
+    ] {
+        let said = said(&format!("{both}{line}\n"));
+        assert!(said.starts_with("6:") && said.contains(words), "{line}: {said}");
+    }
+    let good =
+        format!("{URL}[callback]\n{both}timeout_seconds = 60\nretries = 0\nretry_seconds = 300\nca_file = \"ca\"\n");
+    let callback = Config::parse(&good, Path::new("/etc/agent")).unwrap().callback.unwrap();
+    assert_eq!(callback.public_key_file, Path::new("/etc/agent/k"));
+    let numbers = (callback.timeout.as_secs(), callback.retries, callback.retry_wait.as_secs());
+    assert_eq!(numbers, (60, 0, 300));
+}
+
+#[test]
 fn a_wrong_type_is_refused_with_its_line_and_without_its_value() {
     let said = refusal(&format!("{URL}pin = \"4711\"\n"));
     assert!(said.starts_with("3:7: wrong type: expected an integer, found string"), "{said}");

@@ -6,7 +6,7 @@ mod house;
 use house::backend::{Backend, Heard, answer};
 use house::courier::Courier;
 use house::{Vault, errand, failure, reply, secret, unsent};
-use ipc::{Answer, Errand, Failure, MAX_REPLY, Method, Outcome};
+use ipc::{Answer, Errand, Failure, MAX_REPLY, Method, Outcome, Place};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,6 +43,40 @@ fn a_request_is_sent_as_the_vault_made_it() {
     for absent in ["accept-encoding", "cookie", "user-agent", "referer", "transfer-encoding"] {
         assert!(heard.header(absent).is_empty(), "{absent}");
     }
+}
+
+#[test]
+fn a_question_goes_to_the_callbacks_own_url_as_it_is_and_nowhere_else() {
+    let (tell, heard) = mpsc::channel::<Heard>();
+    let tell = Mutex::new(tell);
+    let callback = Backend::http(move |h| {
+        tell.lock().unwrap().send(h).unwrap();
+        answer("307 Moved", "Location: /elsewhere\r\n", b"an answer")
+    });
+    let backend = Backend::http(|_| answer("200 OK", "", b"the backend"));
+    let vault = Vault::new();
+    let callback = format!("[callback]\nurl = \"http://127.0.0.1:{}/ask/me\"\npublic_key_file = \"k\"", callback.port);
+    let _courier = Courier::start(&vault, &format!("{}\n{callback}", backend.config()));
+    let headers = vec![secret("content-type", "application/jwt")];
+    let question = Errand { headers, body: b"a.b.c".to_vec(), ..errand(1, Method::Post, "") };
+    vault.send(Errand { place: Place::Callback, ..question });
+    assert_eq!(reply(vault.outcome(1)), (307, b"an answer".to_vec(), None));
+    let heard_once = heard.recv_timeout(house::PATIENCE).unwrap();
+    assert_eq!((heard_once.line(), heard_once.body.as_slice()), ("POST /ask/me HTTP/1.1", &b"a.b.c"[..]));
+    let names: Vec<&str> = heard_once.head.lines().skip(1).filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!(names, ["content-type", "accept", "host", "content-length", ""]);
+    // An errand to the backend does not go there.
+    vault.send(errand(2, Method::Get, "action/w1"));
+    assert_eq!(reply(vault.outcome(2)).1, b"the backend");
+    assert!(heard.try_recv().is_err());
+}
+
+#[test]
+fn a_courier_without_a_callback_asks_nobody() {
+    let backend = Backend::http(|_| answer("200 OK", "", b""));
+    let (vault, _courier) = rooms(&backend);
+    vault.send(Errand { place: Place::Callback, ..errand(1, Method::Post, "") });
+    assert_eq!(unsent(vault.outcome(1)), "the configuration names no callback");
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod house;
 use house::backend::{Backend, accept_feed, answer, close_code, serve};
 use house::courier::{Courier, write_config};
 use house::{Vault, errand, reply, secret, unsent};
-use ipc::{Answer, Errand, Method};
+use ipc::{Answer, Errand, Method, Place};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -79,6 +79,37 @@ fn a_ca_file_is_trusted_and_nothing_else() {
         ("the system's CA, with a ca_file", one_errand(&backend, "127.0.0.1", Some(&other), &ours)),
         ("a CA that is neither", one_errand(&backend, "127.0.0.1", None, &other)),
         ("another name", one_errand(&elsewhere, "127.0.0.1", Some(&ours), &ours)),
+    ] {
+        let words = unsent(refused);
+        assert!(words.contains("certificate"), "{what}: {words}");
+    }
+}
+
+/// Asks the callback, its CA and the backend's as given.
+fn one_question(callback: &Backend, ca: Option<&Authority>, backends: &Authority, system: &Authority) -> ipc::Outcome {
+    let vault = Vault::new();
+    let dir = vault.dir.path();
+    let backends = pem(dir, "ca.pem", backends);
+    let mut lines = format!("url = \"https://127.0.0.1:9/p\"\nca_file = {backends:?}\n[callback]\n");
+    lines += &format!("url = \"https://127.0.0.1:{}/ask\"\npublic_key_file = \"not the courier's\"\n", callback.port);
+    if let Some(ca) = ca {
+        lines += &format!("ca_file = {:?}\n", pem(dir, "callback-ca.pem", ca));
+    }
+    let system = pem(dir, "system.pem", system);
+    let _courier = Courier::start_on(&vault, &lines, Some(&system));
+    vault.send(Errand { place: Place::Callback, ..errand(1, Method::Post, "") });
+    vault.outcome(1)
+}
+
+#[test]
+fn a_callback_has_its_own_ca_or_the_systems_and_never_the_backends() {
+    let (ours, other) = (authority(), authority());
+    let callback = https(tls(&ours, "127.0.0.1", &[&rustls::version::TLS13]));
+    assert_eq!(reply(one_question(&callback, Some(&ours), &other, &other)).1, b"inside");
+    assert_eq!(reply(one_question(&callback, None, &other, &ours)).1, b"inside", "the system's");
+    for (what, refused) in [
+        ("the backend's CA", one_question(&callback, None, &ours, &other)),
+        ("the system's and the backend's, with a ca_file", one_question(&callback, Some(&other), &ours, &ours)),
     ] {
         let words = unsent(refused);
         assert!(words.contains("certificate"), "{what}: {words}");

@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod burst;
+mod callback;
 mod invariants;
 mod registration;
 mod storm;
 mod windows;
 
 use std::path::Path;
-use storm::{FORGETTING_POINTS, POINTS, REGISTRATION_POINTS, Storm};
+use storm::{CALLBACK_POINTS, FORGETTING_POINTS, POINTS, REGISTRATION_POINTS, Storm};
 
 /// 40 kills with the registration's: what every change must pass.
 #[test]
@@ -50,6 +51,7 @@ fn each_crash_point_of_the_vault_is_one_that_is_tried() {
         .iter()
         .chain(&REGISTRATION_POINTS)
         .chain(&FORGETTING_POINTS)
+        .chain(&CALLBACK_POINTS)
         .chain(&["start.opened"])
         .map(|point| point.to_string())
         .collect();

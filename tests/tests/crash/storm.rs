@@ -44,6 +44,9 @@ pub const REGISTRATION_POINTS: [&str; 8] = [
 pub const FORGETTING_POINTS: [&str; 3] =
     ["registration.forgetting", "registration.bls-removed", "registration.mpin-removed"];
 
+/// Steps of a second opinion.
+pub const CALLBACK_POINTS: [&str; 2] = ["callback.asked", "callback.answered"];
+
 /// What is killed at random moments, in turn.
 const ROOMS: [&str; 3] = ["vault", "api", "courier"];
 
