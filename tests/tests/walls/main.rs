@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod api;
+mod callback;
 mod courier;
 mod door;
 mod flood;
