@@ -75,16 +75,16 @@ pub fn consult(
     if let Some(proof) = room.callback.nobody_to_ask() {
         return then(judged.seconded(proof, None));
     }
+    let id = judged.seen().id.clone();
     if !judged.had_time() {
         // By a clock that jumped a question has no time; and nothing is approved.
-        let id = judged.seen().id.clone();
         return recorded(room, vault, id, Ok(Fate::ClockStepped));
     }
     let consultation = Consultation { judged, by, asked: 0, then: Box::new(then) };
     match room.callback.asking.enter(consultation) {
         Entered::Waits => ask_next(room, vault),
         // Those who wait for the action hear of its end.
-        Entered::UnderWay => {}
+        Entered::UnderWay => tracing::info!(action = %id, "it is asked about already"),
         Entered::Full(consultation) => {
             unanswered(room, vault, *consultation, "too many actions wait for the callback", None);
         }
@@ -209,8 +209,9 @@ fn opined(room: &Arc<Room>, vault: &Arc<Vault>, consultation: Consultation, said
     }
 }
 
+/// Whoever wants it rejected by now has its way, also where somebody wanted it approved first: that takes nobody else.
 fn wants_rejection(vault: &Vault, consultation: &Consultation) -> bool {
-    vault.waiting.verb(&consultation.judged.seen().id) == Some(Verb::Reject)
+    vault.waiting.wants(&consultation.judged.seen().id, Verb::Reject)
 }
 
 /// It is held, and those who wait for its approval are told why; or rejected, where they have come to want that.

@@ -26,6 +26,11 @@ impl Waiting {
         self.lock().get(id)?.first().map(|waiter| waiter.verb)
     }
 
+    /// Whether any of them wants this.
+    pub fn wants(&self, id: &ActionId, verb: Verb) -> bool {
+        self.lock().get(id).is_some_and(|of_it| of_it.iter().any(|waiter| waiter.verb == verb))
+    }
+
     pub fn take(&self, id: &ActionId, which: impl Fn(Verb) -> bool) -> Vec<(Verb, Reply)> {
         let mut waiting = self.lock();
         let Some(of_it) = waiting.get_mut(id) else { return Vec::new() };

@@ -56,28 +56,75 @@ fn what_policy_denies_is_nobodys_to_approve_and_is_not_asked_about() {
     house.assert_no_panic();
 }
 
+/// It thinks until it is told otherwise, and says APPROVE then.
+struct Thinking(Arc<(Mutex<bool>, Condvar)>);
+
+impl Thinking {
+    fn start() -> (Self, Callback) {
+        let thinking = Arc::new((Mutex::new(true), Condvar::new()));
+        let done = thinking.clone();
+        let callback = Callback::start(move |asked| {
+            let (thinks, changed) = &*thinking;
+            drop(changed.wait_while(thinks.lock().unwrap(), |thinks| *thinks).unwrap());
+            asked.says("APPROVE")
+        });
+        (Self(done), callback)
+    }
+
+    fn end(&self) {
+        *self.0.0.lock().unwrap() = false;
+        self.0.1.notify_all();
+    }
+}
+
 #[test]
 fn a_rejection_while_the_callback_thinks_wins_over_its_approve() {
-    let thinking = Arc::new((Mutex::new(true), Condvar::new()));
-    let done = thinking.clone();
-    let callback = Callback::start(move |asked| {
-        let (thinks, changed) = &*thinking;
-        drop(changed.wait_while(thinks.lock().unwrap(), |thinks| *thinks).unwrap());
-        asked.says("APPROVE")
-    });
+    let (thinking, callback) = Thinking::start();
     let house = house(&callback, Some(APPROVE_ALL), "timeout_seconds = 60");
     let id = order_one(&house, json!({}));
     until("it is asked", || callback.asked().len() == 1, || house.log());
-    // Two who would approve join the question that is out.
-    let (approvals, rejected) = thread::scope(|scope| {
-        let rejected = house.reject(&id).status;
-        let approvals: Vec<_> = (0..2).map(|_| scope.spawn(|| house.approve(&id).status)).collect();
-        *done.0.lock().unwrap() = false;
-        done.1.notify_all();
-        (approvals.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>(), rejected)
-    });
-    assert_eq!((approvals, rejected), (vec![409, 409], 200));
+    assert_eq!(house.reject(&id).status, 200, "at once");
+    thinking.end();
+    assert_eq!(house.approve(&id).status, 409);
     unsigned(&house, &id, "rejected");
+    assert_eq!(callback.asked().len(), 1);
+    house.assert_no_panic();
+}
+
+#[test]
+fn a_rejection_that_comes_after_an_approval_that_is_asked_about_wins_too() {
+    let (thinking, callback) = Thinking::start();
+    let house = house(&callback, None, "timeout_seconds = 60");
+    let id = order_one(&house, json!({}));
+    house.logged(&["held: ", &id]);
+    let told = thread::scope(|scope| {
+        let approved = scope.spawn(|| house.approve(&id).status);
+        until("it is asked", || callback.asked().len() == 1, || house.log());
+        let rejected = scope.spawn(|| house.reject(&id).status);
+        house.logged(&["it is asked about already", &id]);
+        thinking.end();
+        (approved.join().unwrap(), rejected.join().unwrap())
+    });
+    assert_eq!(told, (409, 200));
+    unsigned(&house, &id, "rejected");
+    house.assert_no_panic();
+}
+
+#[test]
+fn of_many_who_approve_at_once_all_join_one_question() {
+    let (thinking, callback) = Thinking::start();
+    let house = house(&callback, None, "timeout_seconds = 60");
+    let id = order_one(&house, json!({}));
+    house.logged(&["held: ", &id]);
+    let told: Vec<u16> = thread::scope(|scope| {
+        let all: Vec<_> = (0..5).map(|_| scope.spawn(|| house.approve(&id).status)).collect();
+        let joined = || house.log().matches("it is asked about already").count() == 4;
+        until("the others join", joined, || house.log());
+        thinking.end();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(told, [200; 5]);
+    approved_once(&house, &id);
     assert_eq!(callback.asked().len(), 1);
     house.assert_no_panic();
 }

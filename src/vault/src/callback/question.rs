@@ -95,3 +95,39 @@ impl Question {
         answer::read(self, answer, key, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Seen;
+    use policy::Policy;
+    use policy::wire::{Message, Payload, PbAsset, PbWallet, asset_type};
+
+    fn ask(description: usize) -> Result<(Question, String), String> {
+        let wallet = PbWallet { description: "d".repeat(description), ..PbWallet::default() };
+        let payload = Some(Payload::Wallet(wallet));
+        let asset = PbAsset { kind: asset_type::WALLET, id: vec![7; 32], payload, ..PbAsset::default() };
+        let seen = Seen { id: ActionId::try_from("w1".to_owned()).unwrap(), claim: None, expires: None };
+        let judged = Judged::new(&Policy::hold_all(), seen, vec![asset.encode_to_vec()], Some(1));
+        Question::new("agent", &judged, By::Client, 1, Duration::from_secs(10), |_| Ok::<_, String>([0; 64]))
+    }
+
+    #[test]
+    fn each_question_has_a_nonce_of_its_own_and_one_that_is_too_long_is_not_asked() {
+        let (first, _) = ask(10).unwrap();
+        let (second, jwt) = ask(10).unwrap();
+        assert_ne!(first.nonce, second.nonce);
+        assert!(jwt.len() < 4096, "{jwt}");
+        assert!(ask(LONGEST - 4096).is_ok());
+        let refused = ask(LONGEST).err().unwrap();
+        assert!(refused.contains("octets long"), "{refused}");
+    }
+
+    #[test]
+    fn without_a_signature_of_the_token_nothing_is_asked() {
+        let seen = Seen { id: ActionId::try_from("w1".to_owned()).unwrap(), claim: None, expires: None };
+        let judged = Judged::new(&Policy::hold_all(), seen, vec![b"m".to_vec()], Some(1));
+        let refused = Question::new("a", &judged, By::Client, 1, Duration::from_secs(1), |_| Err("CKR_DEVICE_REMOVED"));
+        assert!(refused.err().unwrap().contains("CKR_DEVICE_REMOVED"));
+    }
+}
