@@ -18,7 +18,7 @@ put 644 lib/systemd/system systemd/*.{service,socket,target}
 put 644 lib/systemd/system/signing-agent-.service.d systemd/signing-agent-.service.d/*.conf
 put 644 lib/sysusers.d systemd/sysusers.d/signing-agent.conf
 put 644 lib/tmpfiles.d systemd/tmpfiles.d/signing-agent.conf
-put 644 share/signing-agent/examples docs/signing-agent.toml packaging/examples/*
+put 644 share/signing-agent/examples docs/signing-agent.toml docs/examples/* packaging/examples/*
 put 644 share/signing-agent/policies docs/policies/*.toml
 put 644 share/signing-agent/policies/cases docs/policies/cases/*.toml
 put 644 share/signing-agent/drop-ins systemd/drop-ins/*.conf

@@ -43,7 +43,7 @@ fn every_unit_drop_in_and_document_of_the_source_is_installed() {
     let root = install("/usr");
     let installed = modes(root.path());
     let installed: Vec<_> = installed.keys().map(|path| path.rsplit('/').next().unwrap()).collect();
-    let examples = ["packaging/examples", "docs/policies", "docs/policies/cases"];
+    let examples = ["packaging/examples", "docs/examples", "docs/policies", "docs/policies/cases"];
     for dir in ["systemd", "systemd/signing-agent-.service.d", "systemd/drop-ins", "docs"].into_iter().chain(examples) {
         for entry in fs::read_dir(source(dir)).unwrap().flatten().filter(|entry| entry.path().is_file()) {
             let name = entry.file_name().into_string().unwrap();
