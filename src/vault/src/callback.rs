@@ -220,6 +220,7 @@ fn unanswered(room: &Arc<Room>, vault: &Arc<Vault>, consultation: Consultation, 
     let Consultation { judged, .. } = consultation;
     room.callback.asking.leave(&judged);
     if rejected {
+        let judged = judged.with_heard(heard);
         return write(room, vault, judged, |t, judged, now| ledger::reject(t, judged.seen(), Some(judged), now));
     }
     let id = judged.seen().id.clone();

@@ -97,6 +97,11 @@ impl Judged {
         self.heard.as_ref()
     }
 
+    /// Notes what the callback answered, which changes nothing.
+    pub fn with_heard(self, heard: Option<Heard>) -> Judged {
+        Judged { heard, ..self }
+    }
+
     /// Whether these may approve it, a second opinion apart.
     pub fn may_be_approved(&self, by: By) -> bool {
         match by {

@@ -107,6 +107,9 @@ fn a_rejection_that_comes_after_an_approval_that_is_asked_about_wins_too() {
     });
     assert_eq!(told, (409, 200));
     unsigned(&house, &id, "rejected");
+    let decision = decisions(&house, &id).pop().unwrap();
+    let said = (&decision["verdict"], &decision["by"], &decision["callback"]["decision"]);
+    assert_eq!(said, (&json!("reject"), &json!("client"), &json!("APPROVE")), "{decision}");
     house.assert_no_panic();
 }
 

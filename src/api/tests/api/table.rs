@@ -93,6 +93,7 @@ fn each_refusal_has_its_status_and_words() {
         (Refusal::NoMessages, 404, "messages"),
         (Refusal::Denied(words()), 403, "some words"),
         (Refusal::Window(words()), 429, "some words"),
+        (Refusal::NoSecondOpinion(words()), 503, "it is held: some words"),
         (Refusal::Contradiction(ActionEnd::Approved), 409, "action is already approved"),
         (Refusal::Contradiction(ActionEnd::Rejected), 409, "action is already rejected"),
         (Refusal::Contradiction(ActionEnd::Expired), 409, "action has expired"),

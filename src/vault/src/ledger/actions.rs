@@ -1,10 +1,9 @@
 //! The actions. What an action may become is decided in here, in the ledger's transaction, and nowhere else.
 
 use super::audit::{self, Condition};
-use super::second;
 use super::signing::Recorded;
 use super::story::{Decision, End, contradiction, digests};
-use super::{held_for_clock, refused, time, windows};
+use super::{held_for_clock, refused, second, time, windows};
 use crate::pipeline::{By, Judged, Permitted, Seen};
 use ipc::{ActionEnd, ActionId};
 use policy::{Judgement, Verdict};
