@@ -31,6 +31,7 @@ mod retry;
 mod room;
 mod rsa;
 mod settle;
+mod ssh;
 mod status;
 mod submit;
 mod vault;
