@@ -5,10 +5,12 @@
 
 mod callback;
 mod house;
+mod person;
 mod token;
 
 pub use callback::{ANSWER, Answered, Asked, Callback, jwt};
 pub use custody_simulator::{Reply, Simulator, call};
 pub use house::{APPROVE_ALL, House, Settings, binary, capable, looks_inside, signal, until};
+pub use person::Person;
 pub use rustix::process::Signal;
 pub use token::Token;

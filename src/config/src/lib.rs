@@ -6,6 +6,7 @@ mod backend;
 mod check;
 pub mod command_line;
 pub mod logging;
+mod people;
 mod raw;
 pub mod seams;
 mod sections;
@@ -17,8 +18,8 @@ use std::path::{Path, PathBuf};
 pub use backend::{Backend, Pin, backend_feed_url};
 pub use check::is_loopback;
 pub use sections::{
-    Api, Audit, Auth, Callback, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, PolicyFile, Profile, Sealing, State,
-    Token,
+    Api, Audit, Auth, Callback, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, People, Person, PolicyFile, Profile,
+    Sealing, State, Token,
 };
 
 /// Where the file is when nobody says otherwise.
@@ -35,6 +36,7 @@ pub struct Config {
     pub api: Api,
     pub hsm: Hsm,
     pub sealing: Sealing,
+    pub people: People,
     pub policy: PolicyFile,
     /// `None`: nobody is asked.
     pub callback: Option<Callback>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::people::RawPeople;
 use crate::strict::{self, Error};
 use crate::{
     Api, Audit, Auth, Backend, Callback, Config, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, Pin, PolicyFile,
@@ -26,6 +27,8 @@ struct RawFile {
     hsm: RawHsm,
     #[serde(default)]
     sealing: RawSealing,
+    #[serde(default)]
+    people: RawPeople,
     #[serde(default)]
     policy: RawPolicy,
     callback: Option<Spanned<RawCallback>>,
@@ -141,6 +144,7 @@ pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
         api: page.api(file.api)?,
         hsm: page.hsm(file.hsm)?,
         sealing: page.sealing(file.sealing)?,
+        people: page.people(&file.people)?,
         policy: PolicyFile { file: page.path(&file.policy.file, "[policy] file")? },
         callback: file.callback.map(|raw| page.callback(raw)).transpose()?,
         state: State { dir: page.path(&file.state.dir, "[state] dir")?.unwrap_or("/var/lib/signing-agent".into()) },
@@ -151,7 +155,7 @@ pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
     })
 }
 
-struct Page<'a> {
+pub(crate) struct Page<'a> {
     text: &'a str,
     base: &'a Path,
 }
@@ -330,7 +334,7 @@ impl Page<'_> {
         })
     }
 
-    fn number(
+    pub(crate) fn number(
         &self,
         written: &Option<Spanned<i64>>,
         key: &str,
@@ -387,7 +391,7 @@ impl Page<'_> {
         check(text.get_ref()).map(Some).map_err(|why| self.fault(text, &format!("{key}: {why}")))
     }
 
-    fn fault<T>(&self, at: &Spanned<T>, message: &str) -> Error {
+    pub(crate) fn fault<T>(&self, at: &Spanned<T>, message: &str) -> Error {
         Error::at(self.text, at.span().start, message)
     }
 }

@@ -76,6 +76,24 @@ pub struct Sealing {
     pub recovery_recipients: Vec<String>,
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct People {
+    /// Whose signed statements may release what a rule holds for them. Names once, keys once.
+    pub approvers: Vec<Person>,
+    /// Who signs policies.
+    pub policy_signers: Vec<Person>,
+    /// How many of them a policy needs; 0: it needs no signature.
+    pub policy_signatures: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// 1 to 64 of `a-z0-9._-`.
+    pub name: String,
+    /// `TYPE BASE64` of an OpenSSH public key. Only its form was looked at.
+    pub key: String,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct PolicyFile {
     /// `None`: everything is held.

@@ -212,3 +212,27 @@ fn an_error_names_the_file_as_it_was_given() {
     std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
     assert!(config::load(&path).unwrap_err().to_string().contains("larger than 1 MiB"));
 }
+
+#[test]
+fn a_person_has_one_name_and_one_key_and_a_private_key_is_not_repeated() {
+    let below = |lines: &str, words: &str| {
+        let said = refusal(&format!("{URL}[people]\n{lines}\n"));
+        assert!(said.contains("[people]") && said.contains(words), "{lines}: {said}");
+    };
+    below("approvers = [\"ssh-ed25519 AAAA\"]", "must be a name and an OpenSSH public key");
+    below("approvers = [\"alice ssh-ed25519 AA AA?\", \"bob ssh-ed25519 A?\"]", "must be a name");
+    below("approvers = [\"Alice ssh-ed25519 AAAA\"]", "a name has 1 to 64");
+    below(&format!("approvers = [\"{} ssh-ed25519 AAAA\"]", "a".repeat(65)), "a name has 1 to 64");
+    below("approvers = [\"a ssh-ed25519 AAAA\", \"a ssh-ed25519 BBBB\"]", "twice");
+    below("approvers = [\"a ssh-ed25519 AAAA\", \"b ssh-ed25519 AAAA\"]", "twice");
+    below("approvers = [\"a ssh-ed25519 AAAA\"]\npolicy_signers = [\"a ssh-ed25519 BBBB\"]", "another list");
+    below("approvers = [\"a ssh-ed25519 AAAA\"]\npolicy_signers = [\"b ssh-ed25519 AAAA\"]", "another list");
+    below("policy_signers = [\"a ssh-ed25519 AAAA\"]\npolicy_signatures = 2", "from 0 to 1");
+    below("policy_signatures = 1", "from 0 to 0");
+    let many: Vec<String> = (0..65).map(|n| format!("\"p{n} ssh-ed25519 AAA{n}\"")).collect();
+    below(&format!("approvers = [{}]", many.join(", ")), "at most 64");
+    refused_below("[people]", "aprovers = []", "did you mean \"approvers\"?");
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----QQQQ";
+    let said = refusal(&format!("{URL}[people]\napprovers = [\"a {key}\"]\n"));
+    assert!(said.contains("private key") && !said.contains("QQQQ"), "{said}");
+}

@@ -1,6 +1,7 @@
 //! The deed: what this agent is, in the state directory, signed by the audit key. Anyone can seal *a* key to the token's
 //! recipient; only a key that the deed names is this agent's.
 
+use crate::people::Named;
 use crate::{clock, files, jws};
 use hsm::{PublicKeys, Role, Token};
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,8 @@ use std::path::Path;
 
 /// The JWS `typ` of a deed.
 const KIND: &str = "signing-agent-deed+jws";
-const VERSION: u32 = 1;
+/// 2 may name people; 1 names none.
+const VERSION: u32 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -26,6 +28,10 @@ pub enum Error {
         "the configuration seals to [{configured}], the deed to [{deed}]: put [sealing] recovery_recipients back, or run `signing-agent init --amend` to seal to them from now on"
     )]
     OtherRecipients { configured: String, deed: String },
+    #[error(
+        "[people] of the configuration is not the deed's: put it back, or run `signing-agent init --amend` to go by it from now on. In the configuration alone: {configured}; in the deed alone: {deed}"
+    )]
+    OtherPeople { configured: String, deed: String },
     #[error(transparent)]
     Token(#[from] hsm::Error),
     #[error("the deed {0} cannot be written: {1}")]
@@ -42,9 +48,18 @@ pub struct Deed {
     sealing_key: String,
     /// age recipients: the token's own first, then those for recovery.
     pub recipients: Vec<String>,
+    /// Who may release and change what.
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub people: Named,
     pub agent: Option<Registered>,
     /// Unix seconds.
     written: u64,
+}
+
+/// What is read of any version.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,14 +71,23 @@ pub struct Registered {
     pub bls_key: String,
 }
 
+/// What the configuration says that the deed must say too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured {
+    /// age recipients: the token's own first.
+    pub recipients: Vec<String>,
+    pub people: Named,
+}
+
 impl Deed {
-    pub fn new(keys: &PublicKeys, recipients: Vec<String>, agent: Option<Registered>) -> Self {
+    pub fn new(keys: &PublicKeys, recipients: Vec<String>, people: Named, agent: Option<Registered>) -> Self {
         Self {
             version: VERSION,
             identity_key: hex::encode(keys.identity),
             audit_key: hex::encode(keys.audit),
             sealing_key: hex::encode(keys.sealing),
             recipients,
+            people,
             agent,
             written: clock::now(),
         }
@@ -74,10 +98,11 @@ impl Deed {
         let shown = || path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|e| Error::Read(shown(), e))?;
         let payload = jws::verify(KIND, &text, &keys.audit).ok_or_else(|| Error::NotOurs(shown()))?;
-        let deed: Deed = serde_json::from_slice(&payload).map_err(|_| Error::NotOurs(shown()))?;
-        if deed.version != VERSION {
-            return Err(Error::Version(shown(), deed.version));
+        let Versioned { version } = serde_json::from_slice(&payload).map_err(|_| Error::NotOurs(shown()))?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(Error::Version(shown(), version));
         }
+        let deed: Deed = serde_json::from_slice(&payload).map_err(|_| Error::NotOurs(shown()))?;
         let same = [
             ("identity", &deed.identity_key, &keys.identity),
             ("audit", &deed.audit_key, &keys.audit),
@@ -89,12 +114,19 @@ impl Deed {
         Ok(deed)
     }
 
-    /// The deed stops the vault where the configuration names other recipients.
-    pub fn check_recipients(&self, configured: &[String]) -> Result<(), Error> {
-        if self.recipients == configured {
-            return Ok(());
+    /// The deed stops the vault where the configuration names other recipients or other people.
+    pub fn check(&self, configured: &Configured) -> Result<(), Error> {
+        let Configured { recipients, people } = configured;
+        if self.recipients != *recipients {
+            return Err(Error::OtherRecipients { configured: recipients.join(", "), deed: self.recipients.join(", ") });
         }
-        Err(Error::OtherRecipients { configured: configured.join(", "), deed: self.recipients.join(", ") })
+        if self.people != *people {
+            return Err(Error::OtherPeople {
+                configured: people.beyond(&self.people),
+                deed: self.people.beyond(people),
+            });
+        }
+        Ok(())
     }
 
     pub fn write(&self, path: &Path, token: &Token) -> Result<(), Error> {
@@ -102,5 +134,49 @@ impl Deed {
         let payload = serde_json::to_vec(self).map_err(|e| cannot(e.into()))?;
         let signed = jws::sign(KIND, &payload, |digest| token.sign(Role::Audit, digest))?;
         files::write(path, format!("{signed}\n").as_bytes()).map_err(cannot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use p256::ecdsa::signature::hazmat::PrehashSigner;
+    use p256::ecdsa::{Signature, SigningKey};
+    use serde_json::{Value, json};
+
+    fn read(deed: &Value) -> Result<Deed, Error> {
+        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let public: [u8; 65] = key.verifying_key().to_encoded_point(false).as_bytes().try_into().unwrap();
+        let mut deed = deed.clone();
+        for role in ["identityKey", "auditKey", "sealingKey"] {
+            deed[role] = json!(hex::encode(public));
+        }
+        let signed = jws::sign(KIND, deed.to_string().as_bytes(), |digest| {
+            key.sign_prehash(digest).map(|signature: Signature| signature.to_bytes().into())
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deed.jws");
+        std::fs::write(&path, signed.unwrap()).unwrap();
+        Deed::read(
+            &path,
+            &PublicKeys { identity: public, audit: public, sealing: public, identity_curve: hsm::Curve::P256 },
+        )
+    }
+
+    #[test]
+    fn a_deed_of_the_first_version_names_nobody_and_one_of_a_later_version_is_told_by_it() {
+        let first = json!({ "version": 1, "recipients": ["age1x"], "agent": null, "written": 1 });
+        let deed = read(&first).unwrap();
+        assert_eq!((deed.people, deed.recipients), (Named::default(), vec!["age1x".to_owned()]));
+        let mut second = first.clone();
+        second["version"] = json!(2);
+        let alice = json!({ "alice": "ssh-ed25519 AAAA" });
+        second["people"] = json!({ "approvers": alice, "policySigners": {}, "policySignatures": 0 });
+        assert_eq!(read(&second).unwrap().people.approvers["alice"], "ssh-ed25519 AAAA");
+        let mut later = second.clone();
+        (later["version"], later["more"]) = (json!(3), json!("what a later version says"));
+        assert!(matches!(read(&later), Err(Error::Version(_, 3))));
+        later["version"] = json!(2);
+        assert!(matches!(read(&later), Err(Error::NotOurs(_))), "nothing in a deed is passed over");
     }
 }

@@ -1,9 +1,10 @@
 //! `signing-agent init`: makes what is missing, keeps what is there; and the opening of a vault that is initialised.
 
 use crate::agent::Secrets;
-use crate::deed::{self, Deed};
+use crate::deed::{self, Configured, Deed};
 use crate::files;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, audit};
+use crate::people::Named;
 use crate::room::{Room, Trouble};
 use crate::status::fingerprints;
 use crate::vault::Vault;
@@ -39,7 +40,9 @@ pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
     let token = open_token(room, module(room)?).map_err(of_the_token)?;
     let keys = token.public_keys().map_err(of_the_token)?;
     let deed = Deed::read(&state.deed(), &keys).map_err(Trouble::lasting)?;
-    deed.check_recipients(&recipients(config, &token).map_err(of_the_token)?).map_err(Trouble::lasting)?;
+    let people = Named::of(&config.people).map_err(Trouble::lasting)?;
+    let recipients = recipients(config, &token).map_err(of_the_token)?;
+    deed.check(&Configured { recipients, people }).map_err(Trouble::lasting)?;
     let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(Trouble::lasting)?;
     Vault::new(room, Opened { token, keys, deed, ledger, alone }, accepted)
 }
@@ -63,6 +66,7 @@ pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String
     for recipient in &config.sealing.recovery_recipients {
         seal::parse_recipient(recipient).map_err(|e| format!("[sealing] recovery_recipients: {e}"))?;
     }
+    let people = Named::of(&config.people)?;
     let token = open_token(room, module(room).map_err(|trouble| trouble.words)?).map_err(|e| e.to_string())?;
     let had_deed = state.deed().exists();
     let had_keys = token.public_keys().is_ok();
@@ -70,27 +74,37 @@ pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String
     let keys = if had_deed { token.public_keys() } else { token.ensure_keys() }.map_err(|e| e.to_string())?;
     noted(&mut report, had_keys, "identity, audit and sealing key in the token");
     let recipients = recipients(config, &token).map_err(|e| e.to_string())?;
-    if recipients.iter().skip(1).any(|recovery| *recovery == recipients[0]) {
+    let configured = Configured { recipients, people };
+    if configured.recipients.iter().skip(1).any(|recovery| *recovery == configured.recipients[0]) {
         return Err("[sealing] recovery_recipients names this token's own recipient, which recovers nothing".into());
     }
 
     let had_ledger = state.ledger().exists();
     if !had_deed {
         Ledger::create(&state.ledger()).map_err(|e| e.to_string())?;
-        Deed::new(&keys, recipients.clone(), None).write(&state.deed(), &token).map_err(|e| e.to_string())?;
+        let Configured { recipients, people } = configured.clone();
+        Deed::new(&keys, recipients, people, None).write(&state.deed(), &token).map_err(|e| e.to_string())?;
     }
     noted(&mut report, had_ledger, "ledger");
     noted(&mut report, had_deed, "deed");
     let mut deed = Deed::read(&state.deed(), &keys).map_err(|e| e.to_string())?;
-    if options.amend && deed.recipients != recipients {
-        deed = amend(config, &token, &keys, deed, recipients)?;
-        report.made.push("deed amended, and what is sealed, sealed anew".into());
+    let amended = options.amend && deed.check(&configured).is_err();
+    if amended {
+        let sealed_anew = deed.recipients != configured.recipients;
+        deed = amend(config, &token, &keys, deed, configured)?;
+        let made = if sealed_anew { "deed amended, and what is sealed, sealed anew" } else { "deed amended" };
+        report.made.push(made.into());
     } else {
-        deed.check_recipients(&recipients).map_err(|e| e.to_string())?;
+        deed.check(&configured).map_err(|e| e.to_string())?;
     }
+    let said = serde_json::json!({ "recipients": deed.recipients, "people": deed.people });
     let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(|e| e.to_string())?;
     let opened = Opened { token, keys, deed, ledger, alone };
     let vault = Vault::new(room, opened, None).map_err(|trouble| room.in_trouble(trouble))?;
+    // Once the ledger is known to be the one that the token remembers.
+    if amended || !had_deed {
+        vault.ledger.call(move |t| audit::append(t, "deed", &said)).map_err(|e| e.to_string())?;
+    }
     complete(config, &vault, &mut report);
     room.begin(vault);
     Ok(report)
@@ -103,12 +117,11 @@ fn init_running(
     options: InitOptions,
     mut report: InitReport,
 ) -> Result<InitReport, String> {
-    let written = config::load(&room.config_path).map_err(|e| e.to_string())?.sealing.recovery_recipients;
-    if written != room.config.sealing.recovery_recipients {
-        return Err(
-            "[sealing] recovery_recipients were changed since the agent started: restart it, then run this again"
-                .into(),
-        );
+    let written = config::load(&room.config_path).map_err(|e| e.to_string())?;
+    let same_recipients = written.sealing.recovery_recipients == room.config.sealing.recovery_recipients;
+    if !same_recipients || written.people != room.config.people {
+        let what = if same_recipients { "[people] was" } else { "[sealing] recovery_recipients were" };
+        return Err(format!("{what} changed since the agent started: restart it, then run this again"));
     }
     if options.try_pin_again {
         vault.token.try_pin_again().and_then(|()| vault.token.check()).map_err(|e| e.to_string())?;
@@ -132,17 +145,18 @@ fn complete(config: &Config, vault: &Vault, report: &mut InitReport) {
     }
 }
 
-/// Seals the keys to the new recipients, then writes the deed that names them. Interrupted between the two it can be
+/// Seals the keys to the recipients where those changed, then writes the deed that names them. Interrupted between the two it can be
 /// repeated: the token opens both.
 fn amend(
     config: &Config,
     token: &Token,
     keys: &PublicKeys,
     deed: Deed,
-    recipients: Vec<String>,
+    configured: Configured,
 ) -> Result<Deed, String> {
+    let Configured { recipients, people } = configured;
     let (bls, mpin) = (config.state.bls_sealed(), config.state.mpin_sealed());
-    if bls.exists() {
+    if bls.exists() && deed.recipients != recipients {
         let secrets = Secrets::open(token, &bls, &mpin).map_err(|e| e.to_string())?;
         let named = deed.agent.as_ref().map(|agent| agent.bls_key.clone());
         if named.is_some_and(|named| named != hex::encode(secrets.bls_public())) {
@@ -151,7 +165,7 @@ fn amend(
         let [sealed_bls, sealed_mpin] = secrets.seal(&recipients).map_err(|e| e.to_string())?;
         files::write(&bls, &sealed_bls).and_then(|()| files::write(&mpin, &sealed_mpin)).map_err(|e| at(&bls, &e))?;
     }
-    let deed = Deed::new(keys, recipients, deed.agent);
+    let deed = Deed::new(keys, recipients, people, deed.agent);
     deed.write(&config.state.deed(), token).map_err(|e: deed::Error| e.to_string())?;
     Ok(deed)
 }

@@ -22,6 +22,7 @@ mod memory;
 mod notary;
 mod operator;
 mod outcome;
+mod people;
 mod pipeline;
 mod pool;
 mod registration;

@@ -189,7 +189,7 @@ impl Attempt<'_> {
             name: row.name.clone(),
             bls_key: hex::encode(secrets.bls_public()),
         };
-        let deed = Deed::new(&self.vault.keys, self.vault.recipients.clone(), Some(named));
+        let deed = self.vault.deed(Some(named));
         deed.write(&self.room.config.state.deed(), &self.vault.token).map_err(internal)?;
         crash_point("registration.deed-written");
         let (feed_url, now) = (self.feed_url(&answer), clock::now());
@@ -242,7 +242,7 @@ impl Attempt<'_> {
     fn forget(&self) -> Result<(), Refusal> {
         let path = self.room.config.state.deed();
         if Deed::read(&path, &self.vault.keys).map_err(internal)?.agent.is_some() {
-            let deed = Deed::new(&self.vault.keys, self.vault.recipients.clone(), None);
+            let deed = self.vault.deed(None);
             deed.write(&path, &self.vault.token).map_err(internal)?;
         }
         crash_point("registration.forgetting");

@@ -2,10 +2,11 @@
 
 use crate::agent::{Agent, Secrets};
 use crate::alarms::Alarms;
-use crate::deed::Deed;
+use crate::deed::{Deed, Registered};
 use crate::init::Opened;
 use crate::ledger::{Condition, Ledger, Phase, RegistrationRow, audit, time};
 use crate::notary::Notary;
+use crate::people::{Named, People};
 use crate::pipeline::Seen;
 use crate::registration;
 use crate::retry::Retries;
@@ -31,6 +32,9 @@ pub struct Vault {
     pub keys: PublicKeys,
     /// The token's own age recipient, then those for recovery.
     pub recipients: Vec<String>,
+    /// The deed's people, and the same with their keys.
+    named: Named,
+    pub people: People,
     pub ledger: Ledger,
     pub waiting: Waiting,
     pub retries: Retries,
@@ -52,6 +56,7 @@ impl Vault {
     pub fn new(room: &Room, opened: Opened, accepted: Option<String>) -> Result<Self, Trouble> {
         let Opened { token, keys, deed, ledger, alone } = opened;
         let agent = registered(&room.config, &token, &deed, &ledger)?;
+        let people = People::of(&deed.people).map_err(|e| Trouble::lasting(format!("the deed's people: {e}")))?;
         // Last, for it puts this start on record: a token that fails above is tried again.
         let notary = Notary::begin(room, &token, &keys, &ledger, accepted)?;
         let frozen = ledger.call(|t| Condition::Frozen.read(t)).map_err(Trouble::lasting)? != 0;
@@ -66,6 +71,8 @@ impl Vault {
             token,
             keys,
             recipients: deed.recipients,
+            named: deed.people,
+            people,
             ledger,
             waiting: Waiting::default(),
             retries: Retries::default(),
@@ -134,6 +141,11 @@ impl Vault {
     /// Contradictions that are known to be on record: what a client says in a loop is not asked of the ledger each time.
     pub fn contradictions(&self) -> MutexGuard<'_, HashSet<(ActionId, &'static str)>> {
         self.contradictions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This vault's deed, with this agent in it.
+    pub fn deed(&self, agent: Option<Registered>) -> Deed {
+        Deed::new(&self.keys, self.recipients.clone(), self.named.clone(), agent)
     }
 
     pub fn agent(&self) -> Option<Arc<Agent>> {
