@@ -1,12 +1,12 @@
 //! Writes the frames that the corpus of `ipc_frames` begins with.
 
-use ipc::{ActionId, Answer, Ask, Failure, FeedState, Outcome, Refusal, Registration, Verb};
+use ipc::{ActionId, Answer, Ask, Credentials, Failure, FeedState, Outcome, Refusal, Registration, Verb};
 
 fn main() {
     let action = || ActionId::try_from("2IXwq4gyoiUBrIjD3VwhTpnTsxL".to_owned()).expect("an id");
     let asks = [
         Ask::Register(Registration::new("agent", "key", "cGVt").expect("three fields")),
-        Ask::Decide { action: action(), verb: Verb::Approve },
+        Ask::Decide { action: action(), verb: Verb::Approve, credentials: Credentials::default() },
         Ask::FeedAfter { sequence: 7 },
         Ask::ErrandDone {
             errand: 3,

@@ -10,6 +10,12 @@ mod form;
 #[path = "../../src/vault/src/outcome.rs"]
 #[allow(dead_code)]
 mod outcome;
+#[path = "../../src/vault/src/ssh.rs"]
+#[allow(dead_code)]
+mod ssh;
+#[path = "../../src/vault/src/statement.rs"]
+#[allow(dead_code)]
+mod statement;
 
 use policy::wire::PbAsset;
 use policy::{Action, Decoded, Policy};
@@ -137,5 +143,28 @@ pub fn config_toml(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Err(refused) = config::Config::parse(text, Path::new("/etc")) {
         assert!(!refused.to_string().is_empty());
+    }
+}
+
+/// Keys as text, and signatures before keys that did not make them: what was signed once is good, whatever else comes is not.
+pub fn ssh_signature(data: &[u8]) {
+    const MESSAGE: &[u8] = b"{\"verb\":\"approve\"}\n";
+    static KEYS: OnceLock<Vec<ssh::Key>> = OnceLock::new();
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(key) = ssh::Key::parse(text) {
+        let canonical = key.canonical().expect("it was read");
+        assert_eq!(ssh::Key::parse(&canonical).expect("ours").canonical().as_deref(), Ok(canonical.as_str()));
+    }
+    let keys = KEYS.get_or_init(|| {
+        let texts = [
+            include_str!("../../tests/vectors/sshsig/ed25519.pub"),
+            include_str!("../../tests/vectors/sshsig/ecdsab256.pub"),
+        ];
+        texts.iter().map(|text| ssh::Key::parse(text).expect("a key")).collect()
+    });
+    for key in keys {
+        let _ = key.verify(statement::NAMESPACE, MESSAGE, text);
+        assert!(key.verify(statement::NAMESPACE, b"what nobody signed", text).is_err());
+        assert!(key.verify("nobody's namespace", MESSAGE, text).is_err());
     }
 }

@@ -44,6 +44,13 @@ pub enum Error {
     Hurried,
     #[error("the key: {0}")]
     Key(String),
+    #[error("{0}")]
+    Action(String),
+    #[error("--statement and --signature come in pairs, at most {0} of them; more people come one after another")]
+    Pairs(usize),
+    /// What counts was said on stdout.
+    #[error("it is held until the rest has come")]
+    Counted,
     #[error("the export is not good: {0}")]
     BadExport(String),
     #[error(
@@ -57,12 +64,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// 1 failure, 3 nobody answers, 78 (EX_CONFIG) the configuration; 2 is the command line's.
+    /// 1 failure, 3 nobody answers, 4 more people are needed, 78 (EX_CONFIG) the configuration; 2 is the command line's.
     pub fn code(&self) -> u8 {
         match self {
             Error::Config(_) | Error::RoomConfig => ipc::EXIT_CONFIG,
             Error::NoVault { .. } => 3,
-            Error::NotAccepted => 2,
+            Error::NotAccepted | Error::Action(_) | Error::Pairs(_) => 2,
+            Error::Counted => 4,
             _ => 1,
         }
     }

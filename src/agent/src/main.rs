@@ -12,11 +12,13 @@ mod handover;
 mod init;
 mod lanes;
 mod own_vault;
+mod people;
 mod room;
 mod run;
 mod shim;
 mod status;
 mod stop;
+mod token;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -28,7 +30,8 @@ use std::process::ExitCode;
 
 /// A signing agent whose keys live in a PKCS#11 token.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no vault answers (status), 78 the configuration is at fault.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no vault answers, 4 more people are needed
+/// (approve), 78 the configuration is at fault.
 #[derive(Parser)]
 #[command(name = "signing-agent", version, max_term_width = 100)]
 struct Cli {
@@ -65,6 +68,19 @@ enum Command {
     /// The audit log: export it, or check an export.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Print what an approver is to sign about a held action; what it is about goes to stderr.
+    ///
+    /// Example: signing-agent statement ACTION >s && ssh-keygen -Y sign -n signing-agent -f ~/.ssh/id_ed25519 s
+    Statement(people::Draft),
+    /// Release a held action, with what the rule that holds it wants: nothing, a token, or people's signed statements.
+    ///
+    /// Example: signing-agent approve ACTION --statement s --signature s.sig
+    Approve(people::Decision),
+    /// Reject an action that is not decided yet.
+    Reject(people::Decision),
+    /// Bearer tokens: make, list and revoke them.
+    #[command(subcommand)]
+    Token(token::Command),
     /// Stop all signing at once, until `unfreeze`; it outlives a restart.
     Freeze,
     /// Allow signing again.
@@ -99,6 +115,10 @@ fn main() -> ExitCode {
         Command::Status { json } => status::status(&config, json),
         Command::CallbackKey => callback_key::print(&config),
         Command::Audit(command) => audit::run(&config, command),
+        Command::Statement(draft) => people::statement(&config, draft),
+        Command::Approve(decision) => people::decide(&config, ipc::Verb::Approve, decision),
+        Command::Reject(decision) => people::decide(&config, ipc::Verb::Reject, decision),
+        Command::Token(command) => token::run(&config, command),
         Command::Freeze => stop::freeze(&config, true),
         Command::Unfreeze => stop::freeze(&config, false),
         Command::ConfirmClock => stop::confirm_clock(&config),

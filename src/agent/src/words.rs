@@ -3,6 +3,7 @@
 use crate::error::Error;
 use ipc::Refusal;
 use std::io::{ErrorKind, Write};
+use std::time::Duration;
 
 /// Writes a result to stdout. A reader that has gone (`| head`) is no failure.
 pub fn print(text: &str) -> Result<(), Error> {
@@ -29,8 +30,43 @@ pub fn refusal(refusal: &Refusal) -> String {
     match refusal {
         Refusal::NotReady(words) | Refusal::Init(words) => plain(words),
         Refusal::Busy => "it is busy; try again in a moment".into(),
+        Refusal::NotRegistered => "the agent is not registered yet".into(),
+        Refusal::UnknownAction => "the backend knows no such action".into(),
+        Refusal::Denied(words) => format!("policy denies it, and nobody may release it: {}", plain(words)),
+        Refusal::NeedsToken => "this takes a token with scope decide: --token-file FILE".into(),
+        Refusal::NeedsApprovers(words) => format!(
+            "it is released by signed statements (--statement FILE --signature FILE for each): {}",
+            plain(words)
+        ),
+        Refusal::Credential { fault, who } => {
+            let whose = who.as_ref().map(|who| format!("{}: ", plain(who))).unwrap_or_default();
+            format!("{whose}{} [{}]; nothing of what came with it counts", fault.words(), fault.code())
+        }
+        Refusal::Contradiction(end) => {
+            format!("it came to another end, or is on its way there: {end:?}").to_lowercase()
+        }
+        Refusal::Timeout => "the backend has not answered in time; the vault goes on by itself: see `status`".into(),
         Refusal::Internal => "something went wrong inside; its log says what".into(),
         other => plain(&format!("{other:?}")),
+    }
+}
+
+/// `90s`, `30m`, `12h`, `90d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    const FORM: &str = "a number and s, m, h or d: 90s, 30m, 12h, 90d";
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 60 * 60,
+        Some('d') => 24 * 60 * 60,
+        _ => return Err(FORM.into()),
+    };
+    let number = &text[..text.len() - 1];
+    let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let seconds = number.parse::<u64>().ok().filter(|_| plain).and_then(|number| number.checked_mul(unit));
+    match seconds {
+        Some(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
+        _ => Err(FORM.into()),
     }
 }
 
@@ -57,6 +93,29 @@ mod tests {
             (4_107_542_400, "2100-03-01 00:00:00 UTC"),
         ] {
             assert_eq!(time(unix), written);
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_number_and_its_unit() {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("12h", 43_200), ("90d", 7_776_000)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for bad in [
+            "",
+            "1",
+            "h",
+            "0s",
+            "-1s",
+            "+1s",
+            "1.5h",
+            "1 h",
+            "1w",
+            "99999999999999999999s",
+            "18446744073709551615d",
+            "1é",
+        ] {
+            assert!(duration(bad).is_err(), "{bad}");
         }
     }
 

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod around;
+mod credentials;
 mod feed;
 mod form;
 mod health;

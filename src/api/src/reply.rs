@@ -1,22 +1,24 @@
 //! What goes back to a partner app: JSON, and the refusals of the vault as HTTP statuses (protocol.md §7).
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ipc::{ActionEnd, KeyFault, LaneLost, Refusal, bounded};
 use serde_json::json;
 
 /// An answer that is an error: `{"Code","Msg","Detail"}`. The Go agent sends `Code` and `Detail`; its documentation has
 /// `Code` and `Msg`; clients of both exist.
+/// Where something is wrong with what a decision came with, `Cause` is its stable code.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fault {
     status: StatusCode,
     detail: String,
+    cause: Option<&'static str>,
 }
 
 impl Fault {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { status, detail: detail.into(), cause: None }
     }
 
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
@@ -35,8 +37,16 @@ impl IntoResponse for Fault {
         let name = self.status.canonical_reason().unwrap_or("Error");
         // "Not found", as the Go agent's documentation writes it.
         let msg: String = name.chars().take(1).chain(name.chars().skip(1).map(|c| c.to_ascii_lowercase())).collect();
-        let body = json!({ "Code": self.status.as_u16(), "Msg": msg, "Detail": self.detail });
-        (self.status, Json(body)).into_response()
+        let mut body = json!({ "Code": self.status.as_u16(), "Msg": msg, "Detail": self.detail });
+        if let Some(cause) = self.cause {
+            body["Cause"] = cause.into();
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 6750 §3.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
@@ -49,6 +59,7 @@ impl From<LaneLost> for Fault {
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         use StatusCode as S;
+        let mut cause = None;
         let (status, detail) = match refusal {
             Refusal::NotReady(words) => (S::SERVICE_UNAVAILABLE, bounded(&words)),
             Refusal::AlreadyRegistered => (S::BAD_REQUEST, "AgentID already exist. You can not set new one.".into()),
@@ -60,6 +71,21 @@ impl From<Refusal> for Fault {
             Refusal::Denied(words) => (S::FORBIDDEN, bounded(&words)),
             Refusal::Window(words) => (S::TOO_MANY_REQUESTS, bounded(&words)),
             Refusal::NoSecondOpinion(words) => (S::SERVICE_UNAVAILABLE, format!("it is held: {}", bounded(&words))),
+            Refusal::NeedsToken => {
+                cause = Some("token-needed");
+                (S::UNAUTHORIZED, "this takes a token with scope decide: send it as Authorization: Bearer TOKEN".into())
+            }
+            Refusal::NeedsApprovers(words) => {
+                cause = Some("approvers-needed");
+                let words = bounded(&words);
+                (S::FORBIDDEN, format!("it is released by signed statements in the body (docs/people.md): {words}"))
+            }
+            Refusal::Credential { fault, who } => {
+                cause = Some(fault.code());
+                let whose = who.map(|who| format!("{}: ", bounded(&who))).unwrap_or_default();
+                let status = if fault.is_the_tokens() { S::UNAUTHORIZED } else { S::FORBIDDEN };
+                (status, format!("{whose}{}; nothing of what came with it counts", fault.words()))
+            }
             Refusal::Contradiction(end) => (S::CONFLICT, end_words(end).into()),
             Refusal::Backend { status, words } => (S::BAD_GATEWAY, answered(status, &words)),
             Refusal::Unreachable(words) => (S::BAD_GATEWAY, format!("the backend is not reached: {}", bounded(&words))),
@@ -72,7 +98,7 @@ impl From<Refusal> for Fault {
                 (S::INTERNAL_SERVER_ERROR, "internal error; the agent's log says more".into())
             }
         };
-        Self { status, detail }
+        Self { status, detail, cause }
     }
 }
 

@@ -1,18 +1,18 @@
 //! The table of protocol.md §7: paths, methods, and what is asked of the vault for each.
 
-use crate::around::around;
+use crate::around::{Taken, around};
 use crate::feed::feed;
 use crate::origin::Homes;
 use crate::relay::Hub;
 use crate::reply::Fault;
 use crate::serve::Ending;
-use crate::{Times, health, register};
+use crate::{Times, credentials, health, register};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post, put};
-use axum::{Json, Router, middleware};
-use ipc::{ActionId, Answer, Ask, Lane, Verb};
+use axum::{Extension, Json, Router, middleware};
+use ipc::{ActionId, Answer, Ask, Lane, Verb, bounded};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -72,30 +72,39 @@ async fn client(State(house): State<Arc<House>>) -> Result<Json<Value>, Fault> {
 }
 
 type Id = Result<Path<String>, PathRejection>;
+type Decision = Result<(StatusCode, Json<Value>), Fault>;
 
-async fn approve(State(house): State<Arc<House>>, id: Id) -> Result<Json<Value>, Fault> {
-    decide(&house, id, Verb::Approve).await
+async fn approve(State(house): State<Arc<House>>, id: Id, with: HeaderMap, body: Extension<Taken>) -> Decision {
+    decide(&house, id, Verb::Approve, &with, &body).await
 }
 
-async fn reject(State(house): State<Arc<House>>, id: Id) -> Result<Json<Value>, Fault> {
-    decide(&house, id, Verb::Reject).await
+async fn reject(State(house): State<Arc<House>>, id: Id, with: HeaderMap, body: Extension<Taken>) -> Decision {
+    decide(&house, id, Verb::Reject, &with, &body).await
 }
 
 async fn no_id() -> Fault {
     Fault::bad("empty actionID")
 }
 
-async fn decide(house: &House, id: Id, verb: Verb) -> Result<Json<Value>, Fault> {
+async fn decide(house: &House, id: Id, verb: Verb, headers: &HeaderMap, body: &Taken) -> Decision {
     // The segment is percent-decoded by now; the rejection is one that is no UTF-8 then.
     let Ok(Path(id)) = id else { return Err(Fault::bad("not an action id: not UTF-8")) };
     if id.trim().is_empty() {
         return Err(no_id().await);
     }
     let action = ActionId::try_from(id).map_err(|e| Fault::bad(e.to_string()))?;
-    let status = match house.ask(Ask::Decide { action: action.clone(), verb }).await? {
+    let credentials = credentials::read(headers, &body.0)?;
+    let status = match house.ask(Ask::Decide { action: action.clone(), verb, credentials }).await? {
         Answer::Decided { verb: Verb::Approve } if verb == Verb::Approve => "approved",
         Answer::Decided { verb: Verb::Reject } if verb == Verb::Reject => "rejected",
+        Answer::Counted { have, needed, words } if verb == Verb::Approve => {
+            let told = json!({
+                "actionID": action.as_str(), "status": "held", "approvals": have, "needed": needed,
+                "missing": bounded(&words),
+            });
+            return Ok((StatusCode::ACCEPTED, Json(told)));
+        }
         _ => return Err(Fault::misfit("Decide")),
     };
-    Ok(Json(json!({ "actionID": action.as_str(), "status": status })))
+    Ok((StatusCode::OK, Json(json!({ "actionID": action.as_str(), "status": status }))))
 }

@@ -1,6 +1,7 @@
 //! What the vault answers.
 
 use crate::asks::{FeedState, Verb};
+use crate::credentials::{CredentialFault, TokenInfo};
 use crate::types::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,12 @@ pub enum Answer {
     Decided {
         verb: Verb,
     },
+    /// What came with it is on record and counts; the action is held until the rest has come, in bounded words.
+    Counted {
+        have: u32,
+        needed: u32,
+        words: String,
+    },
     Feed(FeedPage),
     Health(Health),
     Errand(Errand),
@@ -39,6 +46,13 @@ pub enum Answer {
     },
     /// What was accepted, in words for the operator.
     Recovered(String),
+    Statement(StatementDraft),
+    /// The token's only showing.
+    TokenAdded {
+        token: Secret,
+        info: TokenInfo,
+    },
+    Tokens(Vec<TokenInfo>),
     Refused(Refusal),
 }
 
@@ -62,6 +76,17 @@ pub struct AuditPage {
     pub next: Option<u64>,
     /// The key that signs the checkpoints (C2SP signed-note's vkey).
     pub key: String,
+}
+
+/// What an approver may sign.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatementDraft {
+    /// The octets, with the newline at their end.
+    pub text: String,
+    /// What the action's messages say, each; bounded.
+    pub facts: Vec<String>,
+    /// Why it is held and what releases it, in bounded words.
+    pub words: String,
 }
 
 /// What the vault wants done outside: one HTTP request.
@@ -190,6 +215,15 @@ pub enum Refusal {
     Window(String),
     /// Whoever is to be asked before an approval counts gave no answer that counts; bounded words. It is held.
     NoSecondOpinion(String),
+    /// A bearer token with scope decide must come with it.
+    NeedsToken,
+    /// Signed statements of people must come with it; of whom, in bounded words.
+    NeedsApprovers(String),
+    /// Something that it came with is not good; whose it is, where that is known.
+    Credential {
+        fault: CredentialFault,
+        who: Option<String>,
+    },
     /// The action came to another end, or is on its way to one.
     Contradiction(ActionEnd),
     /// The backend answered with this status and these bounded words.

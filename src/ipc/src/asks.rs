@@ -1,5 +1,6 @@
 //! What may be asked of the vault.
 
+use crate::credentials::{Credentials, Scope};
 use crate::types::{ActionId, Registration};
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,9 @@ pub enum Ask {
     Register(Registration),
     /// Who is this agent? → `Client`
     Client,
-    /// Approve or reject an action on the partner app's word. → `Decided`, once the backend has accepted it
-    Decide { action: ActionId, verb: Verb },
+    /// Approve or reject an action on the asker's word and what it came with; the operator may ask it too. → `Decided`, once
+    /// the backend has accepted it, or `Counted`: more people are needed
+    Decide { action: ActionId, verb: Verb, credentials: Credentials },
     /// The raw feed after this sequence number, 0 for what comes from now on. Held open until there is some. → `Feed`
     FeedAfter { sequence: u64 },
     /// → `Health`
@@ -45,6 +47,14 @@ pub enum Ask {
     Freeze(bool),
     /// The wall clock, which jumped, is right as it is now. → `Noted`
     ConfirmClock,
+    /// What an approver is to sign about an action, good for so many seconds. → `Statement`
+    Statement { action: ActionId, verb: Verb, seconds: u64 },
+    /// Make a bearer token, good for so many seconds or until it is revoked. → `TokenAdded`
+    TokenAdd { name: String, scope: Scope, seconds: Option<u64> },
+    /// → `Tokens`
+    Tokens,
+    /// → `Noted`
+    TokenRevoke { name: String },
 }
 
 /// What a partner app wants of an action.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod asks;
+mod credentials;
 #[cfg(feature = "door")]
 mod door;
 mod frame;
@@ -12,6 +13,7 @@ mod types;
 
 pub use answers::*;
 pub use asks::*;
+pub use credentials::*;
 #[cfg(feature = "door")]
 pub use door::{Lane, LaneLost};
 pub use frame::{Error, Framed, MAX_FRAME, ask_once, decode, encode, read_frame, write_frame};

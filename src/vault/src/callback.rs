@@ -9,7 +9,7 @@ pub use answer::{Heard, Seconded};
 
 use crate::errands::Job;
 use crate::fetch::{judge, recorded};
-use crate::ledger::{self, Fate, second, time};
+use crate::ledger::{Fate, second, time};
 use crate::pipeline::{By, Judged};
 use crate::room::Room;
 use crate::settle::expire;
@@ -43,9 +43,9 @@ impl Callback {
         Ok(Self { settings, asking: Asking::default() })
     }
 
-    /// The proof that nobody is to be asked, where that is so.
-    fn nobody_to_ask(&self) -> Option<Seconded> {
-        self.settings.is_none().then(Seconded::nobody_to_ask)
+    /// With the proof that nobody is to be asked, where that is so.
+    pub fn spare(&self, judged: Judged) -> Judged {
+        if self.settings.is_some() { judged } else { judged.seconded(Seconded::nobody_to_ask(), None) }
     }
 
     /// What keeps approvals from being seconded, if anything does.
@@ -69,11 +69,8 @@ pub fn consult(
     then: impl FnOnce(Judged) + Send + 'static,
 ) {
     // What may not be approved is nobody's to second.
-    if !judged.may_be_approved(by) {
+    if !judged.wants_second(&by) {
         return then(judged);
-    }
-    if let Some(proof) = room.callback.nobody_to_ask() {
-        return then(judged.seconded(proof, None));
     }
     let id = judged.seen().id.clone();
     if !judged.had_time() {
@@ -110,7 +107,7 @@ fn ask(room: &Arc<Room>, vault: &Arc<Vault>, mut consultation: Consultation) {
         return expire(room, vault, &id);
     }
     let sign = |digest: &[u8; 32]| vault.token.sign(Role::Audit, digest);
-    let (judged, by) = (&consultation.judged, consultation.by);
+    let (judged, by) = (&consultation.judged, &consultation.by);
     let (question, jwt) = match Question::new(&agent.id, judged, by, clock::now(), settings.timeout, sign) {
         Ok(asked) => asked,
         Err(why) => {
@@ -172,7 +169,7 @@ fn heard(room: &Arc<Room>, vault: &Arc<Vault>, consultation: Consultation, quest
     };
     let time_left =
         consultation.judged.seen().expires.is_none_or(|expires| expires > clock::now() + settings.retry_wait.as_secs());
-    if later && consultation.asked <= settings.retries && time_left && !wants_rejection(vault, &consultation) {
+    if later && consultation.asked <= settings.retries && time_left {
         tracing::info!(action = %id, "{why}; it is asked again");
         let (again, then) = (room.clone(), vault.clone());
         return room.clock.after(settings.retry_wait, move || {
@@ -188,7 +185,7 @@ fn heard(room: &Arc<Room>, vault: &Arc<Vault>, consultation: Consultation, quest
 /// What is done with an opinion.
 fn opined(room: &Arc<Room>, vault: &Arc<Vault>, consultation: Consultation, said: Said) {
     match said {
-        Said::Approve(seconded, heard) if !wants_rejection(vault, &consultation) => {
+        Said::Approve(seconded, heard) => {
             room.callback.asking.leave(&consultation.judged);
             tracing::info!(action = %consultation.judged.seen().id, "the callback says APPROVE");
             (consultation.then)(consultation.judged.seconded(seconded, Some(heard)));
@@ -203,26 +200,14 @@ fn opined(room: &Arc<Room>, vault: &Arc<Vault>, consultation: Consultation, said
         Said::Ignore(reason, heard) => {
             unanswered(room, vault, consultation, &format!("the callback says IGNORE: {reason}"), Some(heard));
         }
-        // The partner app has come to want the opposite meanwhile.
-        Said::Approve(_, heard) => unanswered(room, vault, consultation, "it is to be rejected", Some(heard)),
         Said::Retry(reason, heard) => unanswered(room, vault, consultation, &reason, Some(heard)),
     }
 }
 
-/// Whoever wants it rejected by now has its way, also where somebody wanted it approved first: that takes nobody else.
-fn wants_rejection(vault: &Vault, consultation: &Consultation) -> bool {
-    vault.waiting.wants(&consultation.judged.seen().id, Verb::Reject)
-}
-
-/// It is held, and those who wait for its approval are told why; or rejected, where they have come to want that.
+/// It is held, and those who wait for its approval are told why.
 fn unanswered(room: &Arc<Room>, vault: &Arc<Vault>, consultation: Consultation, why: &str, heard: Option<Heard>) {
-    let rejected = wants_rejection(vault, &consultation);
     let Consultation { judged, .. } = consultation;
     room.callback.asking.leave(&judged);
-    if rejected {
-        let judged = judged.with_heard(heard);
-        return write(room, vault, judged, |t, judged, now| ledger::reject(t, judged.seen(), Some(judged), now));
-    }
     let id = judged.seen().id.clone();
     tracing::warn!(action = %id, "no second opinion: {why}");
     for (_, reply) in vault.waiting.take(&id, |verb| verb == Verb::Approve) {

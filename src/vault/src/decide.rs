@@ -1,14 +1,17 @@
 //! The partner app's word on an action, and what those who wait for it are told.
 
 use crate::fetch::{self, Wanted, fetch};
-use crate::ledger::{self, Row, State};
-use crate::pipeline::Seen;
+use crate::ledger::{self, Brought, Row, Source, State};
+use crate::pipeline::{Judged, Seen};
 use crate::reply::Reply;
 use crate::room::Room;
 use crate::settle::{expire, untold};
+use crate::statement::{self, About};
+use crate::tokens;
 use crate::vault::Vault;
+use crate::waiting::Asked;
 use config::seams::pace;
-use ipc::{ActionEnd, ActionId, Refusal, Verb};
+use ipc::{ActionEnd, ActionId, Credentials, Refusal, Verb};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +32,8 @@ pub fn be_patient(room: Arc<Room>, vault: Arc<Vault>) {
     room.clock.after(LOOK, move || be_patient(again, vault));
 }
 
-/// The partner app's `PUT` or `DELETE`.
-pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
+/// The partner app's `PUT` or `DELETE`, or the operator's word.
+pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, source: Source, credentials: Credentials, reply: Reply) {
     let vault = match room.vault() {
         Ok(vault) => vault,
         Err(refusal) => return reply.refuse(refusal),
@@ -38,7 +41,7 @@ pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
     if vault.agent().is_none() {
         return reply.refuse(Refusal::NotRegistered);
     }
-    vault.waiting.add(&id, verb, reply);
+    vault.waiting.add(&id, verb, source, credentials, reply);
     let (room, then) = (room.clone(), vault.clone());
     let wanted = id.clone();
     vault.ledger.ask(
@@ -50,6 +53,26 @@ pub fn decide(room: &Arc<Room>, id: ActionId, verb: Verb, reply: Reply) {
             Err(e) => untold(&then, &id, &e),
         },
     );
+}
+
+/// Whoever waits and wants this of an action, and what of their statements is good as far as the ledger is not needed for
+/// it. One that is not ends the looking: a door that brings many costs no more than one.
+pub fn brought(vault: &Vault, judged: &Judged, verb: Verb, now: u64) -> Vec<Brought> {
+    let Some(agent) = vault.agent() else { return Vec::new() };
+    let id = &judged.seen().id;
+    let about = About { agent: &agent.id, action: id, messages: judged.messages(), verb };
+    let verified = |asked: &Asked| {
+        let statements = asked.credentials.statements.iter();
+        statements.map(|signed| statement::verify(&vault.approvers, &about, signed.clone(), now)).collect()
+    };
+    let all = vault.waiting.hear(id, verb).into_iter();
+    all.map(|asked| Brought {
+        ticket: asked.ticket,
+        bearer: asked.credentials.bearer.as_ref().map(|token| tokens::hash(token)),
+        statements: verified(&asked),
+        source: asked.source,
+    })
+    .collect()
 }
 
 /// Answers those who wait for an action that stands where it stands, or goes on with one that is held.

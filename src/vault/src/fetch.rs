@@ -2,8 +2,8 @@
 
 use crate::callback;
 use crate::clock;
-use crate::decide::{PATIENCE, reconsider, refuse_approvals};
-use crate::ledger::{self, Fate, Settling};
+use crate::decide::{PATIENCE, brought, reconsider, refuse_approvals};
+use crate::ledger::{self, Fate, Heard, Settling};
 use crate::outcome::{self, Said};
 use crate::pipeline::{By, Judged, Seen};
 use crate::retry::Tries;
@@ -12,7 +12,7 @@ use crate::settle::{expire, failed, settle, take_up};
 use crate::submit::{self, Wait, no, send};
 use crate::vault::{CLOCK_STEPPED, FROZEN, Vault};
 use config::seams::crash_point;
-use ipc::{ActionEnd, ActionId, Method, Refusal, Verb};
+use ipc::{ActionEnd, ActionId, Answer, Method, Refusal, Verb};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +45,9 @@ pub fn fetch(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted) {
         Said::Yes(_) if !ours && then.waiting.verb(&seen.id).is_none() => {}
         Said::Yes(body) => match outcome::messages(&body) {
             Ok(messages) => judge(&again, &then, seen, messages),
-            Err(_) if then.waiting.verb(&seen.id) == Some(Verb::Reject) => reject(&again, &then, seen),
+            Err(refusal) if then.waiting.verb(&seen.id) == Some(Verb::Reject) => {
+                reject(&again, &then, seen, wanted, refusal);
+            }
             Err(refusal) => retry(&again, &then, seen, wanted, refusal, None),
         },
         Said::No { status, words } => {
@@ -88,7 +90,6 @@ fn retry(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted, refus
 
 /// Judges the bytes, for those who wait or else by policy, and records what comes of it.
 pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec<u8>>) {
-    let now = clock::now();
     if vault.is_over(&seen) {
         return expire(room, vault, &seen.id);
     }
@@ -98,44 +99,96 @@ pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec
     for facts in &judged.judgement().facts {
         tracing::info!(action = %id, "{facts}");
     }
-    let by = match vault.waiting.verb(&id) {
-        Some(Verb::Reject) => {
-            let (room, then) = (room.clone(), vault.clone());
-            let after = move |fate| recorded(&room, &then, id, fate);
-            return vault.ledger.post(move |t| ledger::reject(t, judged.seen(), Some(&judged), now), after);
+    let judged = room.callback.spare(judged);
+    match vault.waiting.verb(&id) {
+        Some(Verb::Approve) if judged.is_denied() => {
+            refuse_approvals(vault, &id, &judged.judgement().why);
+            record(room, vault, judged);
         }
-        Some(Verb::Approve) => By::Client,
+        Some(verb) => hear_them(room, vault, judged, verb),
         // The feed never announced it: it was a client's wish, and that client has gone.
-        None if judged.seen().expires.is_none() => return,
-        None => By::Policy,
-    };
-    let (again, then) = (room.clone(), vault.clone());
-    callback::consult(room, vault, judged, by, move |judged| record(&again, &then, judged, by));
-}
-
-/// Records what comes of it, once nobody else is to be asked.
-fn record(room: &Arc<Room>, vault: &Arc<Vault>, judged: Judged, by: By) {
-    let now = clock::now();
-    let (room, then, id) = (room.clone(), vault.clone(), judged.seen().id.clone());
-    let after = move |fate| recorded(&room, &then, id, fate);
-    match by {
-        By::Client => match judged.permit_by_client() {
-            Ok(permitted) => vault.ledger.post(move |t| ledger::approve(t, &permitted, now), after),
-            Err(judged) => {
-                refuse_approvals(vault, &judged.seen().id, &judged.judgement().why);
-                vault.ledger.post(move |t| ledger::judge(t, judged, now), after);
-            }
-        },
-        By::Policy | By::Callback => vault.ledger.post(move |t| ledger::judge(t, judged, now), after),
+        None if judged.seen().expires.is_none() => {}
+        None => by_policy(room, vault, judged),
     }
 }
 
-/// What cannot be read can be rejected all the same.
-fn reject(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen) {
-    let (room, then, id) = (room.clone(), vault.clone(), seen.id.clone());
-    vault
-        .ledger
-        .post(move |t| ledger::reject(t, &seen, None, clock::now()), move |fate| recorded(&room, &then, id, fate));
+/// By the policy's own verdict, once nobody else is to be asked.
+fn by_policy(room: &Arc<Room>, vault: &Arc<Vault>, judged: Judged) {
+    let (again, then) = (room.clone(), vault.clone());
+    callback::consult(room, vault, judged, By::Policy, move |judged| record(&again, &then, judged));
+}
+
+fn record(room: &Arc<Room>, vault: &Arc<Vault>, judged: Judged) {
+    let (room, then, id, now) = (room.clone(), vault.clone(), judged.seen().id.clone(), clock::now());
+    vault.ledger.post(move |t| ledger::judge(t, judged, now), move |fate| recorded(&room, &then, id, fate));
+}
+
+/// By the word of those who wait.
+fn hear_them(room: &Arc<Room>, vault: &Arc<Vault>, judged: Judged, verb: Verb) {
+    let (again, then, id) = (room.clone(), vault.clone(), judged.seen().id.clone());
+    hear(room, vault, judged, true, verb, move |fate| {
+        if let Some(fate) = fate {
+            recorded(&again, &then, id, fate);
+        }
+    });
+}
+
+/// Who may approve it may, if nobody else is against it: then all are heard again, for they may have gone meanwhile.
+fn second(room: &Arc<Room>, vault: &Arc<Vault>, judged: Judged, by: By) {
+    if by == By::Policy {
+        return by_policy(room, vault, judged);
+    }
+    let (again, then) = (room.clone(), vault.clone());
+    callback::consult(room, vault, judged, by, move |judged| hear_them(&again, &then, judged, Verb::Approve));
+}
+
+/// What cannot be read can be rejected all the same, by whom the policy wants for what no rule is about.
+fn reject(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted, unreadable: Refusal) {
+    let (room, then) = (room.clone(), vault.clone());
+    let judged = Judged::new(&room.policy, seen.clone(), Vec::new(), vault.wall_clock.now());
+    let again = room.clone();
+    hear(&again, vault, judged, false, Verb::Reject, move |fate| match fate {
+        Some(fate) => recorded(&room, &then, seen.id, fate),
+        None => retry(&room, &then, seen, wanted, unreadable, None),
+    });
+}
+
+/// Hears those who wait and want this; `after` gets what became of the action, if anything, unless somebody else is to be
+/// asked first. It is a question to the ledger: a door may say without end what is not enough.
+fn hear(
+    room: &Arc<Room>,
+    vault: &Arc<Vault>,
+    judged: Judged,
+    readable: bool,
+    verb: Verb,
+    after: impl FnOnce(Option<Result<Fate, ledger::Error>>) + Send + 'static,
+) {
+    let (now, id) = (clock::now(), judged.seen().id.clone());
+    let brought = brought(vault, &judged, verb, now);
+    let tickets: Vec<u64> = brought.iter().map(|one| one.ticket).collect();
+    let (room, people, then) = (room.clone(), vault.clone(), vault.clone());
+    vault.ledger.ask(
+        move |t| ledger::hear(t, judged, readable, verb, brought, &people.named.approvers, now),
+        move |heard| {
+            let (fate, wanted) = match heard {
+                Ok(Heard { fate, told, second }) => {
+                    if told.iter().any(|(_, answer)| matches!(answer, Answer::Counted { .. })) {
+                        crash_point("action.counted");
+                    }
+                    for (ticket, answer) in told {
+                        then.waiting.answer(&id, ticket, answer);
+                    }
+                    (fate.map(Ok), second)
+                }
+                Err(e) => (Some(Err(e)), None),
+            };
+            then.waiting.heard(&id, &tickets);
+            if let Some((judged, by)) = wanted {
+                return room.pool.clone().spawn(move || second(&room, &then, judged, by));
+            }
+            after(fate);
+        },
+    );
 }
 
 /// What was recorded is done.

@@ -44,9 +44,9 @@ impl Lane {
     /// The table.
     fn permits(self, ask: &Ask) -> bool {
         match ask {
-            Ask::Register(_) | Ask::Client | Ask::Decide { .. } | Ask::FeedAfter { .. } | Ask::Health => {
-                self == Lane::Api
-            }
+            Ask::Register(_) | Ask::Client | Ask::FeedAfter { .. } | Ask::Health => self == Lane::Api,
+            // The operator decides as a client does, and rejects what they like.
+            Ask::Decide { .. } => matches!(self, Lane::Api | Lane::Admin),
             Ask::NextErrand | Ask::ErrandDone { .. } | Ask::FeedTicket | Ask::FeedState(_) | Ask::FeedMessage(_) => {
                 self == Lane::Courier
             }
@@ -56,7 +56,11 @@ impl Lane {
             | Ask::AuditCheckpoint
             | Ask::AcceptRollback
             | Ask::Freeze(_)
-            | Ask::ConfirmClock => self == Lane::Admin,
+            | Ask::ConfirmClock
+            | Ask::Statement { .. }
+            | Ask::TokenAdd { .. }
+            | Ask::Tokens
+            | Ask::TokenRevoke { .. } => self == Lane::Admin,
         }
     }
 }
@@ -179,17 +183,20 @@ fn read(lane: Lane, stream: UnixStream, connection: &Arc<Connection>, room: &Arc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipc::{FeedState, InitOptions, Outcome, Registration, Verb};
+    use ipc::{Credentials, FeedState, InitOptions, Outcome, Registration, Scope, Verb};
 
     #[test]
-    fn every_ask_belongs_to_one_lane() {
+    fn every_ask_belongs_to_one_lane_but_the_decision_that_the_operator_may_ask_too() {
         let Ok(registration) = Registration::new("a", "b", "c") else { panic!("three fields") };
         let Ok(action) = ipc::ActionId::try_from("w1".to_owned()) else { panic!("an id") };
         let outcome = Outcome::Failed(ipc::Failure::Timeout);
+        let decide = Ask::Decide { action: action.clone(), verb: Verb::Approve, credentials: Credentials::default() };
+        for (lane, _) in Lane::ALL {
+            assert_eq!(lane.permits(&decide), lane != Lane::Courier, "{lane:?}");
+        }
         let table = [
             (Ask::Register(registration), Lane::Api),
             (Ask::Client, Lane::Api),
-            (Ask::Decide { action, verb: Verb::Approve }, Lane::Api),
             (Ask::FeedAfter { sequence: 0 }, Lane::Api),
             (Ask::Health, Lane::Api),
             (Ask::NextErrand, Lane::Courier),
@@ -204,6 +211,10 @@ mod tests {
             (Ask::AcceptRollback, Lane::Admin),
             (Ask::Freeze(false), Lane::Admin),
             (Ask::ConfirmClock, Lane::Admin),
+            (Ask::Statement { action, verb: Verb::Approve, seconds: 1 }, Lane::Admin),
+            (Ask::TokenAdd { name: "a".into(), scope: Scope::Decide, seconds: None }, Lane::Admin),
+            (Ask::Tokens, Lane::Admin),
+            (Ask::TokenRevoke { name: "a".into() }, Lane::Admin),
         ];
         for (ask, owner) in table {
             for (lane, _) in Lane::ALL {

@@ -37,6 +37,20 @@ impl Named {
         *self == Named::default()
     }
 
+    /// Whether a policy's groups are of people whom the deed names; else words for the operator.
+    pub fn know(&self, policy: &policy::Policy) -> Result<(), String> {
+        let unknown: Vec<String> =
+            policy.approvers().into_iter().filter(|name| !self.approvers.contains_key(name)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "the policy wants approvers whom the deed does not name: {}; name them in [people] approvers and run \
+             `signing-agent init --amend`, or take them out of the policy",
+            unknown.join(", ")
+        ))
+    }
+
     /// What it has that the other has not, in words for the operator.
     pub fn beyond(&self, other: &Named) -> String {
         let lists = [
@@ -54,23 +68,7 @@ impl Named {
     }
 }
 
-/// The same, with their keys read.
-#[derive(Debug, Default)]
-pub struct People {
-    pub approvers: BTreeMap<String, Key>,
-    pub policy_signers: BTreeMap<String, Key>,
-    pub policy_signatures: u64,
-}
-
-impl People {
-    pub fn of(named: &Named) -> Result<People, ssh::Error> {
-        let keys = |list: &BTreeMap<String, String>| {
-            list.iter().map(|(name, key)| Ok((name.clone(), Key::parse(key)?))).collect::<Result<_, ssh::Error>>()
-        };
-        Ok(People {
-            approvers: keys(&named.approvers)?,
-            policy_signers: keys(&named.policy_signers)?,
-            policy_signatures: named.policy_signatures,
-        })
-    }
+/// The keys of these, read.
+pub fn keys(named: &BTreeMap<String, String>) -> Result<BTreeMap<String, Key>, ssh::Error> {
+    named.iter().map(|(name, key)| Ok((name.clone(), Key::parse(key)?))).collect()
 }

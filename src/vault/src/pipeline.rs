@@ -6,26 +6,27 @@
 use crate::callback::{Heard, Seconded};
 use ipc::ActionId;
 use policy::{Judgement, Verdict};
+use std::fmt;
 
-pub use crate::ledger::Recorded;
+pub use crate::ledger::{Recorded, Word};
 
-/// What is asked of an action's bytes, and by whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// By whom an action was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum By {
     /// A rule of the policy.
     Policy,
-    /// The partner app's `PUT` or `DELETE`.
-    Client,
     /// The operator's callback, which can only reject.
     Callback,
+    /// Somebody's word, and what of it was good.
+    Word(Word),
 }
 
-impl By {
-    pub fn name(self) -> &'static str {
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            By::Policy => "policy",
-            By::Client => "client",
-            By::Callback => "callback",
+            By::Policy => f.write_str("policy"),
+            By::Callback => f.write_str("callback"),
+            By::Word(word) => word.fmt(f),
         }
     }
 }
@@ -89,7 +90,8 @@ impl Judged {
     /// As if the policy had said so.
     #[cfg(test)]
     pub fn as_if(seen: Seen, messages: Vec<Vec<u8>>, judgement: Judgement) -> Self {
-        Self { seen, messages, judgement, policy: [0; 32], had_time: true, seconded: None, heard: None }
+        let seconded = Some(Seconded::for_a_test());
+        Self { seen, messages, judgement, policy: [0; 32], had_time: true, seconded, heard: None }
     }
 
     /// What the callback answered, if it was asked.
@@ -97,18 +99,18 @@ impl Judged {
         self.heard.as_ref()
     }
 
-    /// Notes what the callback answered, which changes nothing.
-    pub fn with_heard(self, heard: Option<Heard>) -> Judged {
-        Judged { heard, ..self }
-    }
-
     /// Whether these may approve it, a second opinion apart.
-    pub fn may_be_approved(&self, by: By) -> bool {
+    pub fn may_be_approved(&self, by: &By) -> bool {
         match by {
             By::Policy => self.judgement.verdict == Verdict::Approve,
-            By::Client => self.judgement.verdict != Verdict::Deny,
+            By::Word(word) => !self.is_denied() && word.meets(&self.judgement.release),
             By::Callback => false,
         }
+    }
+
+    /// Whether these may approve it once somebody else has been asked.
+    pub fn wants_second(&self, by: &By) -> bool {
+        self.seconded.is_none() && self.may_be_approved(by)
     }
 
     /// With the proof that nobody else is against it.
@@ -128,18 +130,30 @@ impl Judged {
         self.permit(By::Policy)
     }
 
-    /// On the partner app's word: a deny stays a deny.
-    pub fn permit_by_client(self) -> Result<Permitted, Judged> {
-        self.permit(By::Client)
+    /// On people's word, where it is what releases this: a deny stays a deny.
+    pub fn permit_by_people(self, word: Word) -> Result<Permitted, Judged> {
+        self.permit(By::Word(word))
     }
 
     /// Nothing is permitted without the proof, for exactly this.
     fn permit(mut self, by: By) -> Result<Permitted, Judged> {
+        if !self.may_be_approved(&by) {
+            return Err(self);
+        }
         let about_this = |proof: &mut Seconded| proof.is_about(&self.seen.id, &self.messages);
         match self.seconded.take_if(about_this) {
-            Some(seconded) if self.may_be_approved(by) => Ok(Permitted { judged: self, by, _seconded: seconded }),
-            _ => Err(self),
+            Some(seconded) => Ok(Permitted { judged: self, by, _seconded: seconded }),
+            None => Err(self),
         }
+    }
+
+    /// Whether people's word is enough to reject it. What policy denies needs nobody's.
+    pub fn may_be_rejected_by(&self, word: &Word) -> bool {
+        self.is_denied() || word.rejects(&self.judgement.release)
+    }
+
+    pub fn is_denied(&self) -> bool {
+        self.judgement.verdict == Verdict::Deny
     }
 }
 
@@ -155,8 +169,8 @@ impl Permitted {
     pub fn judged(&self) -> &Judged {
         &self.judged
     }
-    pub fn by(&self) -> By {
-        self.by
+    pub fn by(&self) -> &By {
+        &self.by
     }
 }
 

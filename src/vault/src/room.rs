@@ -5,14 +5,14 @@ use crate::clock::{Clock, backoff};
 use crate::doors::Doors;
 use crate::errands::Errands;
 use crate::gate::Lane;
-use crate::ledger::{Busy, audit};
+use crate::ledger::{Busy, Source, audit};
 use crate::notary::Notary;
 use crate::pool::Pool;
 use crate::relay::Relay;
 use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
-use crate::{decide, feed, init, operator, registration, settle, status, watchdog};
+use crate::{decide, drafts, feed, init, operator, registration, settle, status, tokens, watchdog};
 use config::Config;
 use config::seams::crash_point;
 use ipc::{Answer, Ask, FeedState, Method, Refusal};
@@ -191,7 +191,10 @@ impl Room {
                 Ok(vault) => reply.send(Answer::Client { agent_id: vault.agent().map(|agent| agent.id.clone()) }),
                 Err(refusal) => reply.refuse(refusal),
             },
-            Ask::Decide { action, verb } => decide::decide(self, action, verb, reply),
+            Ask::Decide { action, verb, credentials } => {
+                let source = if lane == Lane::Admin { Source::Operator(reply.who()) } else { Source::Client };
+                decide::decide(self, action, verb, source, credentials, reply);
+            }
             Ask::FeedAfter { sequence } => self.relay.after(sequence, reply),
             Ask::Health => status::health(self, reply),
             Ask::NextErrand => self.errands.ask(reply),
@@ -228,6 +231,10 @@ impl Room {
             Ask::AcceptRollback => operator::accept_rollback(self, reply),
             Ask::Freeze(frozen) => operator::freeze(self, frozen, reply),
             Ask::ConfirmClock => operator::confirm_clock(self, reply),
+            Ask::Statement { action, verb, seconds } => drafts::statement(self, action, verb, seconds, reply),
+            Ask::TokenAdd { name, scope, seconds } => tokens::add(self, name, scope, seconds, reply),
+            Ask::Tokens => tokens::list(self, reply),
+            Ask::TokenRevoke { name } => tokens::revoke(self, name, reply),
             Ask::Init(options) => {
                 let room = self.clone();
                 std::thread::spawn(move || match init::init(&room, options) {

@@ -6,17 +6,18 @@ use crate::deed::{Deed, Registered};
 use crate::init::Opened;
 use crate::ledger::{Condition, Ledger, Phase, RegistrationRow, audit, time};
 use crate::notary::Notary;
-use crate::people::{Named, People};
+use crate::people::{self, Named};
 use crate::pipeline::Seen;
 use crate::registration;
 use crate::retry::Retries;
 use crate::room::{Room, Trouble};
+use crate::ssh::Key;
 use crate::waiting::Waiting;
 use crate::window_time::{Reading, WallClock};
 use config::Config;
 use hsm::{PublicKeys, Token};
 use ipc::ActionId;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -32,9 +33,9 @@ pub struct Vault {
     pub keys: PublicKeys,
     /// The token's own age recipient, then those for recovery.
     pub recipients: Vec<String>,
-    /// The deed's people, and the same with their keys.
-    named: Named,
-    pub people: People,
+    /// The deed's people, and the keys of those who may release.
+    pub named: Named,
+    pub approvers: BTreeMap<String, Key>,
     pub ledger: Ledger,
     pub waiting: Waiting,
     pub retries: Retries,
@@ -56,7 +57,8 @@ impl Vault {
     pub fn new(room: &Room, opened: Opened, accepted: Option<String>) -> Result<Self, Trouble> {
         let Opened { token, keys, deed, ledger, alone } = opened;
         let agent = registered(&room.config, &token, &deed, &ledger)?;
-        let people = People::of(&deed.people).map_err(|e| Trouble::lasting(format!("the deed's people: {e}")))?;
+        let approvers =
+            people::keys(&deed.people.approvers).map_err(|e| Trouble::lasting(format!("the deed's people: {e}")))?;
         // Last, for it puts this start on record: a token that fails above is tried again.
         let notary = Notary::begin(room, &token, &keys, &ledger, accepted)?;
         let frozen = ledger.call(|t| Condition::Frozen.read(t)).map_err(Trouble::lasting)? != 0;
@@ -72,7 +74,7 @@ impl Vault {
             keys,
             recipients: deed.recipients,
             named: deed.people,
-            people,
+            approvers,
             ledger,
             waiting: Waiting::default(),
             retries: Retries::default(),

@@ -1,41 +1,92 @@
 //! Partner apps that wait for what becomes of an action.
 
+use crate::ledger::Source;
 use crate::reply::Reply;
-use ipc::{ActionEnd, ActionId, Answer, Refusal, Verb};
+use ipc::{ActionEnd, ActionId, Answer, Credentials, Refusal, Verb};
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Partner apps that wait for an action's end.
 #[derive(Default)]
-pub struct Waiting(Mutex<HashMap<ActionId, Vec<Waiter>>>);
+pub struct Waiting {
+    of: Mutex<HashMap<ActionId, Vec<Waiter>>>,
+    tickets: AtomicU64,
+}
 
 struct Waiter {
-    verb: Verb,
+    asked: Asked,
     reply: Reply,
     since: Instant,
+    /// Its word is being weighed: nobody else is to begin with it.
+    heard: bool,
+}
+
+/// What somebody who waits wants, and with what right.
+#[derive(Clone)]
+pub struct Asked {
+    /// Which of those who wait it is.
+    pub ticket: u64,
+    pub verb: Verb,
+    pub source: Source,
+    pub credentials: Arc<Credentials>,
 }
 
 impl Waiting {
-    pub fn add(&self, id: &ActionId, verb: Verb, reply: Reply) {
-        self.lock().entry(id.clone()).or_default().push(Waiter { verb, reply, since: Instant::now() });
+    pub fn add(&self, id: &ActionId, verb: Verb, source: Source, credentials: Credentials, reply: Reply) {
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let asked = Asked { ticket, verb, source, credentials: Arc::new(credentials) };
+        self.lock().entry(id.clone()).or_default().push(Waiter { asked, reply, since: Instant::now(), heard: false });
     }
 
-    /// What the first of them wants.
+    /// All who want this of it and are not being heard; they are now, until [`Waiting::heard`].
+    pub fn hear(&self, id: &ActionId, verb: Verb) -> Vec<Asked> {
+        let mut waiting = self.lock();
+        let of_it = waiting.get_mut(id).into_iter().flatten();
+        let unheard = of_it.filter(|waiter| waiter.asked.verb == verb && !waiter.heard);
+        unheard
+            .map(|waiter| {
+                waiter.heard = true;
+                waiter.asked.clone()
+            })
+            .collect()
+    }
+
+    /// Those of these who still wait may be heard again.
+    pub fn heard(&self, id: &ActionId, tickets: &[u64]) {
+        let mut waiting = self.lock();
+        let of_it = waiting.get_mut(id).into_iter().flatten();
+        of_it.filter(|waiter| tickets.contains(&waiter.asked.ticket)).for_each(|waiter| waiter.heard = false);
+    }
+
+    /// Tells one of them, who waits no longer then.
+    pub fn answer(&self, id: &ActionId, ticket: u64, answer: Answer) {
+        for (_, reply) in self.take_where(id, |asked| asked.ticket == ticket) {
+            reply.send(answer.clone());
+        }
+    }
+
+    /// What those want who are not being heard: its rejection, if one of them does, for that takes nobody else.
     pub fn verb(&self, id: &ActionId) -> Option<Verb> {
-        self.lock().get(id)?.first().map(|waiter| waiter.verb)
-    }
-
-    /// Whether any of them wants this.
-    pub fn wants(&self, id: &ActionId, verb: Verb) -> bool {
-        self.lock().get(id).is_some_and(|of_it| of_it.iter().any(|waiter| waiter.verb == verb))
+        let waiting = self.lock();
+        let mut wanted = waiting.get(id)?.iter().filter(|waiter| !waiter.heard).map(|waiter| waiter.asked.verb);
+        let first = wanted.next()?;
+        Some(if first == Verb::Reject || wanted.any(|verb| verb == Verb::Reject) { Verb::Reject } else { first })
     }
 
     pub fn take(&self, id: &ActionId, which: impl Fn(Verb) -> bool) -> Vec<(Verb, Reply)> {
+        self.take_where(id, |asked| which(asked.verb))
+    }
+
+    fn take_where(&self, id: &ActionId, which: impl Fn(&Asked) -> bool) -> Vec<(Verb, Reply)> {
         let mut waiting = self.lock();
         let Some(of_it) = waiting.get_mut(id) else { return Vec::new() };
-        let taken =
-            of_it.extract_if(.., |waiter| which(waiter.verb)).map(|waiter| (waiter.verb, waiter.reply)).collect();
+        let taken = of_it
+            .extract_if(.., |waiter| which(&waiter.asked))
+            .map(|waiter| (waiter.asked.verb, waiter.reply))
+            .collect();
         if of_it.is_empty() {
             waiting.remove(id);
         }
@@ -77,6 +128,6 @@ impl Waiting {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ActionId, Vec<Waiter>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

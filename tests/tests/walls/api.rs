@@ -7,14 +7,14 @@ use crate::courier::NO_WITHDRAWALS;
 use crate::door::{Captured, Door, house_stands, pid};
 use crate::outside::{digest, records, signed};
 use age::x25519::Identity;
-use ipc::{ActionEnd, ActionId, Answer, Ask, Refusal, Registration, Verb};
+use ipc::{ActionEnd, ActionId, Answer, Ask, Credentials, Refusal, Registration, Verb};
 use search::Search;
 use serde_json::{Value, json};
 use signing_agent_tests::{House, Settings, until};
 use std::fs;
 
 fn decide(id: &str, verb: Verb) -> Ask {
-    Ask::Decide { action: ActionId::try_from(id.to_owned()).unwrap(), verb }
+    Ask::Decide { action: ActionId::try_from(id.to_owned()).unwrap(), verb, credentials: Credentials::default() }
 }
 
 fn order(house: &House, kind: &str, announce: bool) -> (String, String) {

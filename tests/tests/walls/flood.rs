@@ -3,7 +3,7 @@
 use crate::courier::NO_WITHDRAWALS;
 use crate::door::{Captured, Door, house_stands, pid};
 use crate::outside::{Courier, agent_id, asset};
-use ipc::{ActionId, Answer, Ask, FeedState, Refusal, Registration, Verb};
+use ipc::{ActionId, Answer, Ask, Credentials, FeedState, Refusal, Registration, Verb};
 use serde_json::json;
 use signing_agent_tests::{APPROVE_ALL, House, Settings, call, until};
 use std::io::Write;
@@ -102,10 +102,10 @@ fn an_api_that_asks(asks: u64) {
         // What came at the beginning, again and again; the answer is long, and a lane has room for so many octets.
         7 if n % 64 == 7 => Ask::FeedAfter { sequence: 1 },
         0 | 1 | 7 => Ask::Client,
-        2 => Ask::Decide { action: approved.clone(), verb: Verb::Approve },
-        3 => Ask::Decide { action: approved.clone(), verb: Verb::Reject },
-        4 => Ask::Decide { action: denied.clone(), verb: Verb::Approve },
-        5 => Ask::Decide { action: denied.clone(), verb: Verb::Reject },
+        2 => Ask::Decide { action: approved.clone(), verb: Verb::Approve, credentials: Credentials::default() },
+        3 => Ask::Decide { action: approved.clone(), verb: Verb::Reject, credentials: Credentials::default() },
+        4 => Ask::Decide { action: denied.clone(), verb: Verb::Approve, credentials: Credentials::default() },
+        5 => Ask::Decide { action: denied.clone(), verb: Verb::Reject, credentials: Credentials::default() },
         _ => Ask::Register(registration.clone()),
     };
     let begun = Instant::now();
@@ -203,7 +203,7 @@ fn wishes_that_no_courier_fetches_do_not_pile_up() {
     let mut api = Door::connect(&house, "api.sock");
     let wish = |n: u64| {
         let action = ActionId::try_from(format!("nobody-asked-{n}")).unwrap();
-        Ask::Decide { action, verb: Verb::Approve }
+        Ask::Decide { action, verb: Verb::Approve, credentials: Credentials::default() }
     };
     for n in 0..1000 {
         api.tell(&wish(n));

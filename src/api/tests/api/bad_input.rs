@@ -69,6 +69,27 @@ fn an_action_id_that_is_none_goes_nowhere() {
 }
 
 #[test]
+fn credentials_that_are_none_go_nowhere_and_are_not_repeated() {
+    let api = Api::new(registered);
+    let long = format!("Bearer {}", "x".repeat(200));
+    for value in ["Basic c2VjcmV0", "Bearer", "Bearer se cret", "secret", &long] {
+        let headers = format!("Authorization: {value}\r\n");
+        let reply = api.send(request("PUT", "/api/v1/client/action/w1", &headers, "").as_bytes());
+        let (status, detail) = reply.fault();
+        assert!(status == 401 && !detail.contains("secret") && !detail.contains("xxx"), "{value}: {detail}");
+        assert_eq!(reply.header("www-authenticate"), Some("bearer"));
+    }
+    let many = vec![r#"{"statement":"a","signature":"b"}"#; 9].join(",");
+    for body in
+        [r#"{"statements":{}}"#, r#"{"statements":[{"statement":"a"}]}"#, &format!(r#"{{"statements":[{many}]}}"#)]
+    {
+        let (status, detail) = api.ask("DELETE", "/api/v1/client/action/w1", body).fault();
+        assert!(status == 400 && detail.contains("signature"), "{body}: {detail}");
+    }
+    untouched(&api);
+}
+
+#[test]
 fn unknown_paths_and_wrong_methods_are_refused_in_json() {
     let api = Api::new(registered);
     for path in [

@@ -1,7 +1,7 @@
 //! The table of protocol.md §7, and what becomes of each refusal.
 
 use crate::support::{self, Api, WELL, registered};
-use ipc::{ActionEnd, Answer, Ask, FeedState, Health, KeyFault, Refusal, Verb};
+use ipc::{ActionEnd, Answer, Ask, Credentials, FeedState, Health, KeyFault, Refusal, Verb};
 use serde_json::json;
 
 #[test]
@@ -31,11 +31,55 @@ fn approve_and_reject_tell_what_became_of_the_action() {
     for (method, verb, word) in [("PUT", Verb::Approve, "approved"), ("DELETE", Verb::Reject, "rejected")] {
         let reply = api.ask(method, "/api/v1/client/action/w1", "");
         assert_eq!((reply.status, reply.json()), (200, json!({ "actionID": "w1", "status": word })));
-        let Ask::Decide { action, verb: asked } = api.vault.asked() else { panic!("asked for something else") };
-        assert_eq!((action.as_str(), asked), ("w1", verb));
+        let Ask::Decide { action, verb: asked, credentials } = api.vault.asked() else {
+            panic!("asked for something else")
+        };
+        assert_eq!((action.as_str(), asked, credentials), ("w1", verb, Credentials::default()));
     }
     let reply = api.ask("PUT", "/api/v1/client/action/a%3Ab", "a body that nobody needs");
     assert_eq!(reply.json()["actionID"], "a:b");
+}
+
+#[test]
+fn what_a_decision_comes_with_is_passed_on_as_it_came() {
+    let api = Api::new(registered);
+    let body = r#"{"statements":[{"statement":"{\"verb\":\"approve\"}\n","signature":"-----BEGIN\nand so on"}]}"#;
+    for method in ["PUT", "DELETE"] {
+        let headers = "Authorization: Bearer the-token\r\n";
+        let request = support::request(method, "/api/v1/client/action/w1", headers, body);
+        assert_eq!(api.send(request.as_bytes()).status, 200);
+        let Ask::Decide { credentials, .. } = api.vault.asked() else { panic!("asked for something else") };
+        assert_eq!(credentials.bearer.unwrap().expose(), "the-token");
+        assert_eq!(credentials.statements[0].statement, "{\"verb\":\"approve\"}\n");
+        assert_eq!(credentials.statements[0].signature, "-----BEGIN\nand so on");
+    }
+}
+
+#[test]
+fn a_decision_that_lacks_something_is_told_what_for_people_and_for_machines() {
+    use ipc::CredentialFault as F;
+    let who = || Some("alice".to_owned());
+    for (refusal, status, cause, words) in [
+        (Refusal::NeedsToken, 401, "token-needed", "Authorization: Bearer"),
+        (Refusal::NeedsApprovers("2 of\n[alice]".into()), 403, "approvers-needed", "2 of [alice]"),
+        (Refusal::Credential { fault: F::TokenExpired, who: None }, 401, "token-expired", "the token has expired"),
+        (Refusal::Credential { fault: F::Expired, who: who() }, 403, "statement-expired", "alice: it has expired"),
+    ] {
+        let said = refusal.clone();
+        let api = Api::new(move |_| Some(Answer::Refused(said.clone())));
+        let reply = api.ask("PUT", "/api/v1/client/action/w1", "");
+        assert_eq!((reply.status, &reply.json()["Cause"]), (status, &json!(cause)), "{refusal:?}");
+        assert!(reply.json()["Detail"].as_str().unwrap().contains(words), "{}", reply.json());
+        assert_eq!(reply.header("www-authenticate"), (status == 401).then_some("bearer"));
+    }
+    let counted = Answer::Counted { have: 1, needed: 2, words: "1 of [bob], 0 so far".into() };
+    let api = Api::new(move |_| Some(counted.clone()));
+    let reply = api.ask("PUT", "/api/v1/client/action/w1", "");
+    let told = json!({
+        "actionID": "w1", "status": "held", "approvals": 1, "needed": 2, "missing": "1 of [bob], 0 so far",
+    });
+    assert_eq!((reply.status, reply.json()), (202, told));
+    assert_eq!(api.ask("DELETE", "/api/v1/client/action/w1", "").status, 500, "no rejection is counted");
 }
 
 #[test]

@@ -29,7 +29,7 @@ struct Claims<'a> {
     rule: Option<&'a str>,
     why: &'a str,
     policy: String,
-    by: &'static str,
+    by: String,
 }
 
 #[derive(Serialize)]
@@ -53,7 +53,7 @@ impl Question {
     pub fn new<E: ToString>(
         agent: &str,
         judged: &Judged,
-        by: By,
+        by: &By,
         now: u64,
         timeout: Duration,
         sign: impl FnOnce(&[u8; 32]) -> Result<[u8; 64], E>,
@@ -79,7 +79,7 @@ impl Question {
             rule: judgement.rule.as_deref(),
             why: &judgement.why,
             policy: hex::encode(judged.policy()),
-            by: by.name(),
+            by: by.to_string(),
         };
         let payload = serde_json::to_vec(&claims).map_err(|e| e.to_string())?;
         if payload.len() > LONGEST {
@@ -99,6 +99,7 @@ impl Question {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::{Source, Word};
     use crate::pipeline::Seen;
     use policy::Policy;
     use policy::wire::{Message, Payload, PbAsset, PbWallet, asset_type};
@@ -109,7 +110,9 @@ mod tests {
         let asset = PbAsset { kind: asset_type::WALLET, id: vec![7; 32], payload, ..PbAsset::default() };
         let seen = Seen { id: ActionId::try_from("w1".to_owned()).unwrap(), claim: None, expires: None };
         let judged = Judged::new(&Policy::hold_all(), seen, vec![asset.encode_to_vec()], Some(1));
-        Question::new("agent", &judged, By::Client, 1, Duration::from_secs(10), |_| Ok::<_, String>([0; 64]))
+        Question::new("agent", &judged, &By::Word(Word::bare(Source::Client)), 1, Duration::from_secs(10), |_| {
+            Ok::<_, String>([0; 64])
+        })
     }
 
     #[test]
@@ -127,7 +130,10 @@ mod tests {
     fn without_a_signature_of_the_token_nothing_is_asked() {
         let seen = Seen { id: ActionId::try_from("w1".to_owned()).unwrap(), claim: None, expires: None };
         let judged = Judged::new(&Policy::hold_all(), seen, vec![b"m".to_vec()], Some(1));
-        let refused = Question::new("a", &judged, By::Client, 1, Duration::from_secs(1), |_| Err("CKR_DEVICE_REMOVED"));
+        let refused =
+            Question::new("a", &judged, &By::Word(Word::bare(Source::Client)), 1, Duration::from_secs(1), |_| {
+                Err("CKR_DEVICE_REMOVED")
+            });
         assert!(refused.err().unwrap().contains("CKR_DEVICE_REMOVED"));
     }
 }

@@ -5,7 +5,7 @@ use super::signing::Recorded;
 use super::story::{Decision, End, contradiction, digests};
 use super::{held_for_clock, refused, second, time, windows};
 use crate::pipeline::{By, Judged, Permitted, Seen};
-use ipc::{ActionEnd, ActionId};
+use ipc::{ActionEnd, ActionId, Verb};
 use policy::{Judgement, Verdict};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -195,7 +195,7 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
         Err(judged) => {
             let why = judged.judgement().why.clone();
             if judged.judgement().verdict == Verdict::Deny {
-                write(transaction, &judged, State::Rejecting, Some(By::Policy), &why, now)?;
+                write(transaction, &judged, State::Rejecting, Some(&By::Policy), &why, now)?;
                 refused::note(transaction, judged.messages())?;
                 Ok(Fate::Denied(why))
             } else {
@@ -206,24 +206,37 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
     }
 }
 
-/// Records the partner app's approval.
-pub fn approve(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
-    match standing(transaction, permitted.judged().seen())? {
-        Some(row) if other_bytes(transaction, &row, permitted.judged())? => Ok(other(&row)),
-        Some(row) if row.state != State::Held || row.seen != *permitted.judged().seen() => Ok(Fate::Stands),
+/// Why nobody's word can change anything about it now, if so.
+pub fn closed(transaction: &Transaction<'_>, judged: &Judged, verb: Verb) -> Result<Option<Fate>, rusqlite::Error> {
+    if verb == Verb::Reject {
+        let row = Row::read(transaction, &judged.seen().id)?;
+        return Ok(row.filter(|row| !matches!(row.state, State::Seen | State::Held)).map(|_| Fate::Stands));
+    }
+    Ok(match standing(transaction, judged.seen())? {
+        Some(row) if other_bytes(transaction, &row, judged)? => Some(other(&row)),
+        Some(row) if row.state != State::Held || row.seen != *judged.seen() => Some(Fate::Stands),
         // It was held without any, which does not happen.
-        Some(row) if row.messages().is_none() => Ok(other(&row)),
-        _ if frozen(transaction)? => Ok(Fate::Frozen),
-        _ if held_for_clock::stepped(transaction, permitted.judged())? => Ok(Fate::ClockStepped),
-        _ => record(transaction, permitted, now),
+        Some(row) if row.messages().is_none() => Some(other(&row)),
+        _ if frozen(transaction)? => Some(Fate::Frozen),
+        _ if held_for_clock::stepped(transaction, judged)? => Some(Fate::ClockStepped),
+        _ => None,
+    })
+}
+
+/// Records people's approval.
+pub fn approve(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
+    match closed(transaction, permitted.judged(), Verb::Approve)? {
+        Some(fate) => Ok(fate),
+        None => record(transaction, permitted, now),
     }
 }
 
-/// Records the partner app's rejection, and what was rejected: the bytes as judged, where they could be read.
+/// Records people's rejection, and what was rejected: the bytes as judged, where they could be read.
 pub fn reject(
     transaction: &Transaction<'_>,
     seen: &Seen,
     judged: Option<&Judged>,
+    by: &By,
     now: u64,
 ) -> Result<Fate, rusqlite::Error> {
     see(transaction, seen, now)?;
@@ -234,12 +247,12 @@ pub fn reject(
             let messages = recorded.as_deref().or(judged.map(Judged::messages)).unwrap_or_default();
             let judgement = judged.map(Judged::judgement);
             refused::note(transaction, messages)?;
-            let sql = "UPDATE action SET state = 'rejecting', decided_by = 'client' WHERE id = ?1";
-            transaction.execute(sql, [seen.id.as_str()])?;
+            let (sql, by) = ("UPDATE action SET state = 'rejecting', decided_by = ?2 WHERE id = ?1", by.to_string());
+            transaction.execute(sql, [seen.id.as_str(), by.as_str()])?;
             let fields = Decision {
                 action: &seen.id,
                 verdict: "reject",
-                by: By::Client.name(),
+                by: &by,
                 rule: judgement.and_then(|judgement| judgement.rule.as_deref()),
                 why: judgement.map_or("its messages could not be read", |judgement| judgement.why.as_str()),
                 claim: seen.claim.as_deref(),
@@ -336,7 +349,7 @@ fn record(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Res
     let judgement = judged.judgement();
     let agent = time::mark(transaction)?.agent;
     if let Err(why) = windows::room(transaction, &judgement.demands, agent)? {
-        if permitted.by() != By::Policy {
+        if *permitted.by() != By::Policy {
             return Ok(Fate::NoRoom(why));
         }
         write(transaction, judged, State::Held, None, &why, now)?;
@@ -352,7 +365,7 @@ pub(super) fn write(
     transaction: &Transaction<'_>,
     judged: &Judged,
     state: State,
-    by: Option<By>,
+    by: Option<&By>,
     why: &str,
     now: u64,
 ) -> Result<(), rusqlite::Error> {
@@ -366,7 +379,7 @@ pub(super) fn write(
         Verdict::Hold => "hold",
         Verdict::Deny => "deny",
     };
-    let by = by.map(By::name);
+    let by = by.map(By::to_string);
     let Seen { id, claim, expires } = judged.seen();
     let Judgement { rule, facts, .. } = judged.judgement();
     transaction.prepare_cached(sql)?.execute(params![id.as_str(), state.name(), verdict, rule, why, by, messages])?;
@@ -378,7 +391,7 @@ pub(super) fn write(
             State::Rejecting => "deny",
             _ => "hold",
         },
-        by: by.unwrap_or(By::Policy.name()),
+        by: by.as_deref().unwrap_or("policy"),
         rule: rule.as_deref(),
         why,
         claim: claim.as_deref(),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ledger::story::digest;
-use crate::ledger::{Kept, UnderWay, keep, schema};
+use crate::ledger::{Kept, Source, UnderWay, Word, keep, schema};
 use crate::pipeline::Signed;
 use policy::Policy;
 use rusqlite::Connection;
@@ -33,13 +33,13 @@ impl Book {
     }
 
     fn approve(&mut self, policy: &str, id: &str, message: &[u8]) -> Fate {
-        let permitted = judged(policy, id, message).permit_by_client().unwrap();
+        let permitted = judged(policy, id, message).permit_by_people(client()).unwrap();
         self.write(|t| approve(t, &permitted, 1))
     }
 
     fn reject(&mut self, id: &str) -> Fate {
         let seen = seen(id);
-        self.write(|t| reject(t, &seen, None, 1))
+        self.write(|t| reject(t, &seen, None, &By::Word(client()), 1))
     }
 
     /// The kinds of the audit log's records.
@@ -54,6 +54,10 @@ impl Book {
         let id = seen(id).id;
         self.write(|t| Row::read(t, &id)).unwrap().state
     }
+}
+
+fn client() -> Word {
+    Word::bare(Source::Client)
 }
 
 fn seen(id: &str) -> Seen {
@@ -288,7 +292,7 @@ fn a_rejection_by_the_client_is_on_record_with_what_was_rejected() {
     let mut book = Book::new();
     book.judge("", "w1", MESSAGE);
     let judged = judged("", "w1", MESSAGE);
-    assert!(matches!(book.write(|t| reject(t, judged.seen(), Some(&judged), 1)), Fate::Reject));
+    assert!(matches!(book.write(|t| reject(t, judged.seen(), Some(&judged), &By::Word(client()), 1)), Fate::Reject));
     assert!(matches!(book.reject("unreadable"), Fate::Reject));
     let lines = book.write(|t| audit::page(t, 0)).0;
     let said = |n: usize| serde_json::from_str::<serde_json::Value>(&lines[n]).unwrap();

@@ -4,6 +4,7 @@
 mod actions;
 pub mod audit;
 pub mod held_for_clock;
+mod people;
 mod refused;
 mod registration;
 mod schema;
@@ -11,10 +12,12 @@ pub mod second;
 mod signing;
 mod story;
 pub mod time;
+pub mod tokens;
 mod windows;
 
-pub use actions::{Fate, Row, Settling, State, approve, expire, judge, reject, see, settle};
+pub use actions::{Fate, Row, Settling, State, expire, judge, see, settle};
 pub use audit::Condition;
+pub use people::{Brought, Heard, Source, Word, hear};
 pub use registration::{Phase, RegistrationRow};
 pub use signing::{Kept, Recorded, Submitted, UnderWay, keep};
 pub use story::{contradiction, messages_digest};

@@ -61,7 +61,7 @@ const CONTRADICTION_TABLE: &str = "
 CREATE TABLE contradiction (action TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY (action, what)) STRICT, WITHOUT ROWID;
 ";
 
-/// What version 4 added.
+/// What version 4 added: velocity windows and the agent's time;
 const WINDOW_TABLES: &str = "
 -- What approvals let go, as velocity windows count it. No outcome takes a row away; it goes when no window can ask for it.
 CREATE TABLE movement (
@@ -97,6 +97,32 @@ const SECOND_OPINION_TABLE: &str = "
 CREATE TABLE awaited (action TEXT PRIMARY KEY, asked INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
+/// and tokens, and what people said.
+const PEOPLE_TABLES: &str = "
+CREATE TABLE token (
+    name    TEXT PRIMARY KEY,
+    scope   TEXT NOT NULL,
+    hash    BLOB NOT NULL,         -- SHA-256 of the token
+    made    INTEGER NOT NULL,      -- Unix seconds
+    expires INTEGER,               -- Unix seconds
+    used    INTEGER                -- Unix seconds, to the hour
+) STRICT, WITHOUT ROWID;
+CREATE TABLE approval (
+    approver  TEXT NOT NULL,
+    nonce     BLOB NOT NULL,
+    action    TEXT NOT NULL,
+    verb      TEXT NOT NULL CHECK (verb IN ('approve', 'reject')),
+    messages  BLOB NOT NULL,       -- the digest that the statement names
+    expires   INTEGER NOT NULL,    -- Unix seconds
+    key       TEXT NOT NULL,       -- the public key that it was signed with
+    statement TEXT NOT NULL,       -- its octets
+    signature TEXT NOT NULL,       -- armored
+    at        INTEGER NOT NULL,    -- Unix seconds
+    PRIMARY KEY (approver, nonce)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX approval_of ON approval (action, verb);
+";
+
 pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
@@ -113,10 +139,10 @@ pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     let missing: &[&str] = match found {
-        0 if create => &[TABLES, AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE],
-        1 => &[AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE],
-        2 => &[CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE],
-        3 => &[WINDOW_TABLES, SECOND_OPINION_TABLE],
+        0 if create => &[TABLES, AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES],
+        1 => &[AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES],
+        2 => &[CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES],
+        3 => &[WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES],
         VERSION => &[],
         _ => return Err(Error::Schema { path: path.display().to_string(), found, known: VERSION }),
     };
@@ -160,20 +186,21 @@ mod tests {
     #[test]
     fn a_ledger_of_an_earlier_version_is_taken_on_with_all_that_is_in_it() {
         let all = [TABLES, AUDIT_TABLES, CONTRADICTION_TABLE];
-        for (version, tables) in [(1, &all[..1]), (2, &all[..2]), (3, &all[..])] {
+        for version in 1..=3 {
+            let tables = &all[..version];
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("ledger");
             let old = Connection::open(&path).unwrap();
             tables.iter().for_each(|tables| old.execute_batch(tables).unwrap());
             old.execute_batch("INSERT INTO refused (digest) VALUES (x'01')").unwrap();
-            old.pragma_update(None, "user_version", version).unwrap();
+            old.pragma_update(None, "user_version", version as i64).unwrap();
             drop(old);
             let connection = open(&path, false).unwrap();
             let count = |table: &str| -> i64 {
                 connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
             };
-            let new = ["audit", "contradiction", "movement", "awaited"].map(count);
-            assert_eq!((count("refused"), new), (1, [0; 4]));
+            let new = ["audit", "contradiction", "movement", "awaited", "token", "approval"].map(count);
+            assert_eq!((count("refused"), new), (1, [0; 6]));
         }
     }
 

@@ -15,7 +15,7 @@ pub fn rejected(transaction: &Transaction<'_>, judged: &Judged, now: u64) -> Res
         Some(_) => return Ok(Fate::Stands),
     }
     let why = judged.judgement().why.clone();
-    write(transaction, judged, State::Rejecting, Some(By::Callback), &why, now)?;
+    write(transaction, judged, State::Rejecting, Some(&By::Callback), &why, now)?;
     refused::note(transaction, judged.messages())?;
     Ok(Fate::Denied(why))
 }
@@ -90,13 +90,18 @@ pub fn awaited(
 mod tests {
     use super::*;
     use crate::callback::Seconded;
-    use crate::ledger::{Fate, approve, judge, schema, see};
+    use crate::ledger::actions::approve;
+    use crate::ledger::{Fate, Source, Word, judge, schema, see};
     use policy::{Policy, Verdict};
     use rusqlite::Connection;
 
     const APPROVE: &str = "[[rule]]\nname = \"all\"\nverdict = \"approve\"\nunlimited = true\nallow_opaque = true\n";
     /// No asset, by its first octet: wire type 7 does not exist.
     const MESSAGE: &[u8] = b"\xffmove it";
+
+    fn client() -> Word {
+        Word::bare(Source::Client)
+    }
 
     fn seen(id: &str) -> Seen {
         Seen { id: ActionId::try_from(id.to_owned()).unwrap(), claim: None, expires: Some(100) }
@@ -132,12 +137,12 @@ mod tests {
     #[test]
     fn without_the_proof_nothing_is_permitted_whoever_approves() {
         assert!(judged("w1").permit_by_policy().is_err());
-        assert!(judged("w1").permit_by_client().is_err());
+        assert!(judged("w1").permit_by_people(client()).is_err());
         assert!(seconded("w1").permit_by_policy().is_ok());
         for verdict in [Verdict::Hold, Verdict::Deny] {
             let late = overruled("w1", verdict).seconded(Seconded::for_a_test(), None);
             assert!(late.permit_by_policy().is_err(), "a verdict is never loosened");
-            assert!(seconded("w1").overruled(verdict, String::new(), None).permit_by_client().is_err());
+            assert!(seconded("w1").overruled(verdict, String::new(), None).permit_by_people(client()).is_err());
         }
         let (_dir, mut book) = book();
         let t = book.transaction().unwrap();
@@ -154,13 +159,13 @@ mod tests {
         let no = overruled("w1", Verdict::Deny);
         assert!(matches!(rejected(&t, &no, 2), Ok(Fate::Denied(why)) if why == "for this reason"));
         assert!(matches!(rejected(&t, &no, 3), Ok(Fate::Stands)));
-        let permitted = seconded("w1").permit_by_client().unwrap();
+        let permitted = seconded("w1").permit_by_people(client()).unwrap();
         assert!(matches!(approve(&t, &permitted, 4), Ok(Fate::Stands)));
         assert!(matches!(judge(&t, seconded("w1"), 4), Ok(Fate::Stands)));
         assert!(matches!(judge(&t, seconded("w2"), 4), Ok(Fate::Held(why)) if why.contains("another id")));
         assert_eq!(due(&t, 99), 0);
         // One that is approved is not rejected any more.
-        let permitted = seconded("w3").permit_by_client().unwrap();
+        let permitted = seconded("w3").permit_by_people(client()).unwrap();
         assert!(matches!(approve(&t, &permitted, 5), Ok(Fate::Approve(_))));
         assert!(matches!(rejected(&t, &overruled("w3", Verdict::Deny), 6), Ok(Fate::Stands)));
     }

@@ -1,6 +1,7 @@
 use super::*;
-use crate::ledger::{Busy, Fate, Ledger, Row, Settling, State, approve, audit, judge, reject, schema, settle};
-use crate::pipeline::{Judged, Seen};
+use crate::ledger::actions::{approve, reject};
+use crate::ledger::{Busy, Fate, Ledger, Row, Settling, Source, State, Word, audit, judge, schema, settle};
+use crate::pipeline::{By, Judged, Seen};
 use ipc::ActionEnd;
 use policy::{Release, Verdict};
 use rusqlite::Connection;
@@ -42,7 +43,7 @@ impl Book {
     }
 
     fn release(&mut self, id: &str, judgement: &Judgement) -> Fate {
-        let permitted = judged(id, judgement).permit_by_client().unwrap();
+        let permitted = judged(id, judgement).permit_by_people(Word::bare(Source::Client)).unwrap();
         self.write(|t| approve(t, &permitted, 1))
     }
 
@@ -182,7 +183,10 @@ fn no_outcome_gives_anything_back_and_nothing_is_spent_twice() {
         assert!(matches!(book.judge(&name, &of()), Fate::Stands));
         assert!(matches!(book.release(&name, &of()), Fate::Stands));
         let judged = judged(&name, &of());
-        assert!(matches!(book.write(|t| reject(t, judged.seen(), Some(&judged), 1)), Fate::Stands));
+        assert!(matches!(
+            book.write(|t| reject(t, judged.seen(), Some(&judged), &By::Word(Word::bare(Source::Client)), 1)),
+            Fate::Stands
+        ));
         let id = ActionId::try_from(name.clone()).unwrap();
         book.write(|t| settle(t, &id, &Settling::decided(end, String::new()), 2));
         assert!(matches!(book.judge(&name, &of()), Fate::Stands));
@@ -325,7 +329,7 @@ fn a_thousand_at_once_never_take_more_than_a_window_has() {
                         let judged = judged(&name, &judgement);
                         ledger.post(move |t| judge(t, judged, 1), done);
                     } else {
-                        let permitted = judged(&name, &judgement).permit_by_client().unwrap();
+                        let permitted = judged(&name, &judgement).permit_by_people(Word::bare(Source::Client)).unwrap();
                         ledger.post(move |t| approve(t, &permitted, 1), done);
                     }
                 }

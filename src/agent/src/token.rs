@@ -1,0 +1,112 @@
+//! `signing-agent token add`, `list` and `revoke`.
+
+use crate::ask::{self, Places};
+use crate::error::Error;
+use crate::words;
+use clap::Subcommand;
+use ipc::{Answer, Ask, Scope, TokenInfo};
+use serde_json::json;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a bearer token, and show it this once: the agent keeps its SHA-256 alone.
+    ///
+    /// Example: signing-agent token add desk --scope decide --expires 90d
+    Add {
+        /// 1 to 64 of a-z, 0-9, '.', '_' and '-': what the audit log calls it.
+        name: String,
+        /// What it may be used for: decide (approve and reject what is held for a token).
+        #[arg(long, value_parser = scope)]
+        scope: Scope,
+        /// How long it is good for: 30m, 12h, 90d; until it is revoked if absent.
+        #[arg(long, value_name = "TIME", value_parser = words::duration)]
+        expires: Option<Duration>,
+    },
+    /// Tell which there are, and when each was used last, to the hour.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End one at once.
+    Revoke { name: String },
+}
+
+pub fn run(config_path: &Path, command: Command) -> Result<(), Error> {
+    let places = Places::find(config_path)?;
+    let ask = |question: Ask| places.ask(&question, PATIENCE)?.ok_or_else(|| places.nobody());
+    match command {
+        Command::Add { name, scope, expires } => {
+            let seconds = expires.map(|expires| expires.as_secs());
+            let Answer::TokenAdded { token, info } = ask(Ask::TokenAdd { name, scope, seconds })? else {
+                return Err(ask::beside_the_point());
+            };
+            words::print(&format!("{}\n", token.expose()))?;
+            let until = info.expires.map_or_else(|| "it is revoked".into(), words::time);
+            let name = words::plain(&info.name);
+            // Where stderr is closed there is nobody to tell.
+            let _ =
+                writeln!(io::stderr(), "signing-agent: this is the only showing of token {name}; good until {until}");
+            Ok(())
+        }
+        Command::List { json } => {
+            let Answer::Tokens(all) = ask(Ask::Tokens)? else { return Err(ask::beside_the_point()) };
+            words::print(&if json { as_json(&all) } else { table(&all) })
+        }
+        Command::Revoke { name } => match ask(Ask::TokenRevoke { name: name.clone() })? {
+            Answer::Noted => words::print(&format!("Revoked: {name}\n")),
+            _ => Err(ask::beside_the_point()),
+        },
+    }
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+    Scope::named(text).ok_or_else(|| format!("the scopes are: {}", known.join(", ")))
+}
+
+fn table(all: &[TokenInfo]) -> String {
+    if all.is_empty() {
+        return "There are no tokens.\n".into();
+    }
+    let row = |token: &TokenInfo| {
+        let until = token.expires.map_or_else(|| "until revoked".into(), |time| format!("until {}", words::time(time)));
+        let used =
+            token.used.map_or_else(|| "never used".into(), |time| format!("last used about {}", words::time(time)));
+        (token.name.clone(), format!("{}, {until}, {used}", token.scope))
+    };
+    words::table(&all.iter().map(row).collect::<Vec<_>>())
+}
+
+fn as_json(all: &[TokenInfo]) -> String {
+    let one = |token: &TokenInfo| {
+        json!({
+            "name": token.name, "scope": token.scope, "made": token.made, "expires": token.expires, "used": token.used,
+        })
+    };
+    format!("{:#}\n", json!(all.iter().map(one).collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_says_of_each_what_it_may_and_how_long() {
+        let token =
+            |name: &str, expires, used| TokenInfo { name: name.into(), scope: "decide".into(), made: 0, expires, used };
+        let all = [token("desk", Some(951_782_400), None), token("bot", None, Some(3600))];
+        assert_eq!(
+            table(&all),
+            "  desk  decide, until 2000-02-29 00:00:00 UTC, never used\n\
+             \u{20} bot   decide, until revoked, last used about 1970-01-01 01:00:00 UTC\n"
+        );
+        assert_eq!(table(&[]), "There are no tokens.\n");
+        assert!(scope("decide").is_ok() && scope("all").unwrap_err().contains("decide"));
+    }
+}
