@@ -238,9 +238,10 @@ pub fn take_up(room: &Arc<Room>, vault: &Arc<Vault>) {
     vault.ledger.post(
         |t| second::awaited(t, time::look(t)?.agent, pace(AGAIN), MOST_AGAIN),
         move |rows| match rows {
-            Ok(rows) => rows.into_iter().for_each(|(seen, messages)| {
+            Ok(rows) => rows.into_iter().for_each(|row| {
+                let Some(messages) = row.messages().map(<[_]>::to_vec) else { return };
                 let (room, vault) = (again.clone(), then.clone());
-                again.pool.spawn(move || judge(&room, &vault, seen, messages));
+                again.pool.spawn(move || judge(&room, &vault, row.seen, messages));
             }),
             Err(e) => tracing::error!("what waits for a second opinion is not asked about: {e}"),
         },

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use signing_agent_tests::{ANSWER, APPROVE_ALL, Callback, House, Settings, jwt};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// What is said in the place of a REJECT, which it gets with the question's claims.
+type Lie<'a> = dyn Fn(&Value, &str) -> String + 'a;
+
 /// The question about this action, which the courier is to carry.
 fn question(courier: &mut Courier<'_>, id: &str) -> (Errand, Value) {
     match courier.door.ask(&Ask::NextErrand) {
@@ -55,7 +58,7 @@ fn a_captured_courier_that_carries_the_answer_makes_no_approval_of_a_reject() {
     courier.approves("honest", &messages[0]);
 
     let own = SigningKey::from_slice(&[9; 32]).unwrap();
-    let lies: [(&str, Box<dyn Fn(&Value, &str) -> String>); 7] = [
+    let lies: [(&str, Box<Lie<'_>>); 7] = [
         ("forged", Box::new(|claims, _| jwt(&own, ANSWER, &answer(claims, "APPROVE").to_string()))),
         ("replayed", Box::new(|_, _| approve.clone())),
         (

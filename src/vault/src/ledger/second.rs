@@ -2,7 +2,7 @@
 
 use super::actions::{Fate, Row, State, other, other_bytes, write};
 use super::{held_for_clock, refused};
-use crate::pipeline::{By, Judged, Seen};
+use crate::pipeline::{By, Judged};
 use ipc::ActionId;
 use rusqlite::{Transaction, params};
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub fn awaited(
     agent: u64,
     ago: Duration,
     most: usize,
-) -> Result<Vec<(Seen, Vec<Vec<u8>>)>, rusqlite::Error> {
+) -> Result<Vec<Row>, rusqlite::Error> {
     let gone =
         "DELETE FROM awaited WHERE action NOT IN (SELECT id FROM action WHERE state = 'held' AND settled IS NULL)";
     transaction.prepare_cached(gone)?.execute([])?;
@@ -80,8 +80,7 @@ pub fn awaited(
     let mut rows = Vec::new();
     for id in ids {
         let Ok(id) = ActionId::try_from(id?) else { continue };
-        let row = Row::read(transaction, &id)?;
-        rows.extend(row.and_then(|row| Some((row.seen.clone(), row.messages()?.to_vec()))));
+        rows.extend(Row::read(transaction, &id)?);
     }
     Ok(rows)
 }
@@ -92,6 +91,7 @@ mod tests {
     use crate::callback::Seconded;
     use crate::ledger::actions::approve;
     use crate::ledger::{Fate, Source, Word, judge, schema, see};
+    use crate::pipeline::Seen;
     use policy::{Policy, Verdict};
     use rusqlite::Connection;
 
@@ -195,5 +195,14 @@ mod tests {
         let endless = Judged::new(&Policy::parse(APPROVE).unwrap(), endless, vec![MESSAGE.to_vec()], Some(1));
         unanswered(&t, &endless.overruled(Verdict::Hold, String::new(), None), true, 10, 1).unwrap();
         assert!(Row::read(&t, &seen("w3").id).unwrap().is_none());
+    }
+    #[test]
+    fn what_waited_for_the_clock_and_is_not_answered_for_waits_for_the_answer_then() {
+        let (_dir, mut book) = book();
+        let t = book.transaction().unwrap();
+        write(&t, &overruled("w1", Verdict::Hold), State::Held, None, held_for_clock::WHY, 1).unwrap();
+        held_for_clock::note(&t, &seen("w1").id).unwrap();
+        unanswered(&t, &overruled("w1", Verdict::Hold), true, 10, 1).unwrap();
+        assert_eq!((held_for_clock::list(&t, 9).unwrap().len(), due(&t, 70)), (0, 1));
     }
 }
