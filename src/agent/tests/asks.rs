@@ -333,3 +333,25 @@ fn an_export_that_is_not_one_is_refused_and_so_is_a_missing_key() {
     let (code, _, err) = texts(&house.output(&["audit", "verify", file, "--public-key", key]));
     assert!(code == Some(1) && err.contains("the export is not good") && err.contains("record 0"), "{err}");
 }
+
+#[test]
+fn callback_key_prints_the_audit_key_as_pem_or_says_why_it_cannot() {
+    let house = House::new();
+    assert_eq!(texts(&house.output(&["callback-key"])).0, Some(3), "nobody to ask");
+    // The key of docs/audit-log.md.
+    let key = "agent.example/audit+ce97ec20+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABB4YUy/UdUwC8wQdnHXOszuD/9gax85P6ILMscmLxYlup\
+               GwxHE4v9A3ZajZT5uRURdMt/khuztdcepDGoYiBwKM=";
+    let audit = AuditStatus { records: 1, covered: 1, key: key.into(), memory: String::new(), frozen: false };
+    let status = Status { audit: Some(audit), ..fresh() };
+    vault(&house.lane("admin.sock"), Answer::Status(Box::new(status)));
+    let (code, out, err) = texts(&house.output(&["callback-key"]));
+    let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEHhhTL9R1TALzBB2cdc6zO4P/2BrH\n\
+               zk/ogsyxyYvFiW6kbDEcTi/0DdlqNlPm5FRF0y3+SG7O11x6kMahiIHAow==\n-----END PUBLIC KEY-----\n";
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), pem, ""));
+    let house = House::new();
+    let trouble = Status { trouble: Some("no \x1b[2Jtoken".into()), ..fresh() };
+    vault(&house.lane("admin.sock"), Answer::Status(Box::new(trouble)));
+    let (code, out, err) = texts(&house.output(&["callback-key"]));
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("no  [2Jtoken") && !err.contains('\x1b'), "{err}");
+}
