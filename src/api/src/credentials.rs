@@ -80,7 +80,7 @@ mod tests {
         for nothing in ["", "{}", "null", "a body that nobody needs", "{\"statement\":1}", "[", r#"{"more":1}"#] {
             assert_eq!(statements(nothing.as_bytes()).unwrap(), [], "{nothing}");
         }
-        let many = format!(r#"{{"statements":[{}]}}"#, vec![r#"{"statement":"a","signature":"b"}"#; 9].join(","));
+        let many = format!(r#"{{"statements":[{}]}}"#, [r#"{"statement":"a","signature":"b"}"#; 9].join(","));
         let long = format!(r#"{{"statements":[{{"statement":"{}","signature":"b"}}]}}"#, "a".repeat(2049));
         for bad in [
             r#"{"statements":1}"#,

@@ -79,7 +79,7 @@ fn credentials_that_are_none_go_nowhere_and_are_not_repeated() {
         assert!(status == 401 && !detail.contains("secret") && !detail.contains("xxx"), "{value}: {detail}");
         assert_eq!(reply.header("www-authenticate"), Some("bearer"));
     }
-    let many = vec![r#"{"statement":"a","signature":"b"}"#; 9].join(",");
+    let many = [r#"{"statement":"a","signature":"b"}"#; 9].join(",");
     for body in
         [r#"{"statements":{}}"#, r#"{"statements":[{"statement":"a"}]}"#, &format!(r#"{{"statements":[{many}]}}"#)]
     {

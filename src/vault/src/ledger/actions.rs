@@ -1,6 +1,7 @@
 //! The actions. What an action may become is decided in here, in the ledger's transaction, and nowhere else.
 
 use super::audit::{self, Condition};
+use super::people::closed;
 use super::signing::Recorded;
 use super::story::{Decision, End, contradiction, digests};
 use super::{held_for_clock, refused, second, time, windows};
@@ -206,23 +207,6 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
     }
 }
 
-/// Why nobody's word can change anything about it now, if so.
-pub fn closed(transaction: &Transaction<'_>, judged: &Judged, verb: Verb) -> Result<Option<Fate>, rusqlite::Error> {
-    if verb == Verb::Reject {
-        let row = Row::read(transaction, &judged.seen().id)?;
-        return Ok(row.filter(|row| !matches!(row.state, State::Seen | State::Held)).map(|_| Fate::Stands));
-    }
-    Ok(match standing(transaction, judged.seen())? {
-        Some(row) if other_bytes(transaction, &row, judged)? => Some(other(&row)),
-        Some(row) if row.state != State::Held || row.seen != *judged.seen() => Some(Fate::Stands),
-        // It was held without any, which does not happen.
-        Some(row) if row.messages().is_none() => Some(other(&row)),
-        _ if frozen(transaction)? => Some(Fate::Frozen),
-        _ if held_for_clock::stepped(transaction, judged)? => Some(Fate::ClockStepped),
-        _ => None,
-    })
-}
-
 /// Records people's approval.
 pub fn approve(transaction: &Transaction<'_>, permitted: &Permitted, now: u64) -> Result<Fate, rusqlite::Error> {
     match closed(transaction, permitted.judged(), Verb::Approve)? {
@@ -326,7 +310,7 @@ pub(super) fn ids(
 }
 
 /// The row of an action that was decided, or of which the feed says what was not known when it was judged.
-fn standing(transaction: &Transaction<'_>, seen: &Seen) -> Result<Option<Row>, rusqlite::Error> {
+pub(super) fn standing(transaction: &Transaction<'_>, seen: &Seen) -> Result<Option<Row>, rusqlite::Error> {
     Ok(Row::read(transaction, &seen.id)?.filter(|row| row.state != State::Seen || row.seen != *seen))
 }
 

@@ -1,10 +1,9 @@
 //! What people say of an action: what of it is good, what it comes to together with what was said before, and what becomes
 //! of the action then. All of it in one transaction.
 
-use super::actions::{Fate, Row, State, approve, closed, judge, reject};
-use super::audit;
+use super::actions::{Fate, Row, State, approve, frozen, judge, other, other_bytes, reject, standing};
 use super::story::messages_digest;
-use super::tokens;
+use super::{audit, held_for_clock, tokens};
 use crate::pipeline::{By, Judged};
 use crate::statement::{self, Unfit, Verified};
 use ipc::{ActionId, Answer, CredentialFault, Refusal, Scope, Verb};
@@ -150,6 +149,23 @@ pub fn hear(
         told.extend(lacking);
     }
     Ok(Heard { fate, told, second })
+}
+
+/// Why nobody's word can change anything about it now, if so.
+pub fn closed(transaction: &Transaction<'_>, judged: &Judged, verb: Verb) -> Result<Option<Fate>, rusqlite::Error> {
+    if verb == Verb::Reject {
+        let row = Row::read(transaction, &judged.seen().id)?;
+        return Ok(row.filter(|row| !matches!(row.state, State::Seen | State::Held)).map(|_| Fate::Stands));
+    }
+    Ok(match standing(transaction, judged.seen())? {
+        Some(row) if other_bytes(transaction, &row, judged)? => Some(other(&row)),
+        Some(row) if row.state != State::Held || row.seen != *judged.seen() => Some(Fate::Stands),
+        // It was held without any, which does not happen.
+        Some(row) if row.messages().is_none() => Some(other(&row)),
+        _ if frozen(transaction)? => Some(Fate::Frozen),
+        _ if held_for_clock::stepped(transaction, judged)? => Some(Fate::ClockStepped),
+        _ => None,
+    })
 }
 
 struct Hearing<'a> {

@@ -303,7 +303,7 @@ fn what_policy_approves_by_itself_needs_nobody_and_what_the_feed_did_not_announc
 fn what_is_refused_in_a_loop_is_on_record_once() {
     let mut book = Book::new();
     book.held(TWO_OF_THREE, "a");
-    let before = book.write(|t| audit::counts(t)).0;
+    let before = book.write(audit::counts).0;
     for _ in 0..50 {
         let mut brought = book.brought(None, vec![]);
         let unfit = Unfit { who: Some("alice".into()), fault: CredentialFault::SignatureWrong };
@@ -314,7 +314,7 @@ fn what_is_refused_in_a_loop_is_on_record_once() {
         // Of what nobody announced there is no record at all.
         assert_eq!(fault(&book.approves_unannounced("x")), Some(CredentialFault::TokenUnknown));
     }
-    assert_eq!(book.write(|t| audit::counts(t)).0 - before, 2);
+    assert_eq!(book.write(audit::counts).0 - before, 2);
     let refused: Vec<Value> = book.records("credential").iter().map(|record| record["refused"].clone()).collect();
     assert_eq!(refused, ["statement-signature-wrong", "token-unknown"]);
 }
