@@ -160,7 +160,7 @@ proptest! {
         let one = RuleText { name: 99, ..one };
         let mut more = one.clone();
         more.conditions.push(added);
-        let (without, with) = ([&others[..], &[one.clone()]].concat(), [&others[..], &[more]].concat());
+        let (without, with) = ([&others[..], std::slice::from_ref(&one)].concat(), [&others[..], &[more]].concat());
         let (without, with) = (judge(&without, &case).verdict, judge(&with, &case).verdict);
         match one.verdict {
             "approve" => prop_assert!(with >= without),
