@@ -66,7 +66,7 @@ pub(crate) enum Truth {
     No,
     /// The message does not have the fact. It never helps an approve; a hold or a deny takes it for met.
     Missing,
-    /// Only the courier's word, or a clock that is not to be trusted, says no: neither denied nor approved on that.
+    /// Only the courier's word, or its silence, or a clock that is not to be trusted, says no: neither denied nor approved on that.
     Doubtful,
 }
 
@@ -283,7 +283,8 @@ impl Condition {
 }
 
 /// An approve wants the claim, and, where the message is no opaque one, the bytes to agree. A hold or a deny takes the claim
-/// or anything that is in the bytes. Where the claim says no and the bytes say nothing, a claim alone frees nobody.
+/// or anything that is in the bytes. Where the bytes say nothing, a claim alone frees nobody, and that there is none yet denies
+/// nobody: a claim that comes later can only make a verdict stricter.
 fn action_types(types: &BTreeSet<String>, subject: &Subject<'_>, taken: Taken) -> Truth {
     let claim = subject.around.claim.map(|claim| types.contains(claim));
     let bytes = subject.by_the_bytes().map(|said| types.contains(said));
@@ -301,8 +302,7 @@ fn action_types(types: &BTreeSet<String>, subject: &Subject<'_>, taken: Taken) -
                 (Some(true), _) | (_, Some(true)) => Truth::Yes,
                 _ if inside => Truth::Yes,
                 (_, Some(false)) => Truth::No,
-                (None, None) => Truth::Missing,
-                (Some(false), None) => Truth::Doubtful,
+                (Some(false) | None, None) => Truth::Doubtful,
             }
         }
     }

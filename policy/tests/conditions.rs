@@ -399,12 +399,12 @@ fn action_types() {
             (Fits::Part, claimed(withdrawals, bytes(&transfer()))),
             (Fits::Not, claimed(withdrawals, bytes(&common::withdrawal()))),
             (Fits::Not, claimed(None, bytes(&common::withdrawal()))),
-            (Fits::Missing, claimed(None, swap())),
+            (Fits::Doubtful, claimed(None, swap())),
             (Fits::Part, claimed(transfers, swap())),
-            // The bytes do not say, the claim says no: neither denied nor approved.
+            // The bytes do not say, the claim says no, or nothing yet: neither denied nor approved.
             (Fits::Doubtful, claimed(withdrawals, swap())),
             (Fits::Doubtful, claimed(withdrawals, b"opaque".to_vec())),
-            (Fits::Missing, claimed(None, b"opaque".to_vec())),
+            (Fits::Doubtful, claimed(None, b"opaque".to_vec())),
             (Fits::Part, claimed(transfers, vec![0x08, 0x05])),
             // Of what is opaque there is nothing but the claim.
             (Fits::All, claimed(transfers, b"opaque".to_vec())),
