@@ -25,6 +25,6 @@ put 644 share/signing-agent/drop-ins systemd/drop-ins/*.conf
 put 644 share/doc/signing-agent README.md docs/*.md packaging/debian/copyright
 # The units name their programs by whole paths.
 if [ "$prefix" != /usr ]; then
-    sed -i "s|/usr/libexec/|$prefix/libexec/|; s|file:///usr/share/|file://$prefix/share/|" "$root"/lib/systemd/system/signing-agent*.{service,socket,target} \
+    sed -i "s|/usr/libexec/|$prefix/libexec/|; s|=+/usr/bin/|=+$prefix/bin/|; s|file:///usr/share/|file://$prefix/share/|" "$root"/lib/systemd/system/signing-agent*.{service,socket,target} \
         "$root"/lib/systemd/system/signing-agent-.service.d/*.conf
 fi

@@ -31,6 +31,7 @@ pub use history::{Approved, History};
 pub use judge::{Action, ActionKind, Judgement};
 pub use release::{Approvers, Release};
 pub use rules::Policy;
+pub use schedule::duration;
 pub use verdict::Verdict;
 pub use warnings::Warning;
 pub use windows::{Demand, Movement, Used, Which};

@@ -102,7 +102,7 @@ fn minute(text: &str) -> Option<u16> {
 }
 
 /// `90s`, `30m`, `24h`, `7d`: seconds, at least 1, at most a leap year's.
-pub(crate) fn duration(text: &str) -> Result<u64, String> {
+pub fn duration(text: &str) -> Result<u64, String> {
     const MOST: u64 = 366 * 24 * 60 * 60;
     let form = || format!("{text:?} is no length of time: 90s, 30m, 24h or 7d, up to 366d");
     let unit = match text.chars().last() {

@@ -124,6 +124,14 @@ impl Room {
         self.end_with(Signal::KILL);
     }
 
+    /// Sends SIGHUP, where the room lives.
+    pub fn hang_up(&self) {
+        if let Some(pid) = self.lock().pid {
+            // Fails only where the process has ended by itself.
+            let _ = kill_process(pid, Signal::HUP);
+        }
+    }
+
     /// Whether [`Room::kill`] ended a living process.
     pub fn was_killed(&self) -> bool {
         self.lock().killed

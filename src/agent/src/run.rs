@@ -76,7 +76,10 @@ fn watch(mut signals: Signals, rooms: &[Arc<Room>; 3], tell: &Sender<Event>) {
     let mut asked = false;
     for signal in signals.forever() {
         if signal == SIGHUP {
-            tracing::info!("SIGHUP changes nothing: a changed configuration is read at the next start");
+            tracing::info!(
+                "SIGHUP: the vault reads its policy again; a changed configuration is read at the next start"
+            );
+            rooms.iter().filter(|room| room.name() == "vault").for_each(|room| room.hang_up());
             continue;
         }
         if asked {

@@ -45,7 +45,14 @@ fn screen(status: &Status) -> String {
     }
     rows.push(("token", status.token.clone()));
     rows.push(("feed", feed(&status.feed)));
-    rows.push(("policy", status.policy.clone()));
+    let read = status.policy_loaded.map(|at| format!(", read {}", words::time(at))).unwrap_or_default();
+    rows.push(("policy", format!("{}{read}", status.policy)));
+    if let Some(shadow) = &status.shadow {
+        let counts =
+            format!("{} judged, {} of them otherwise, {} left out", shadow.judged, shadow.differing, shadow.skipped);
+        rows.extend([("shadow", shadow.policy.clone()), ("shadow's verdicts", counts)]);
+        rows.extend(shadow.last.iter().map(|words| ("shadow differs", words.clone())));
+    }
     rows.extend(status.callback.iter().map(|words| ("callback", words.clone())));
     let counts: Vec<String> = status.actions.iter().map(|(state, count)| format!("{count} {state}")).collect();
     rows.push(("actions", if counts.is_empty() { "none so far".into() } else { counts.join(", ") }));
@@ -94,10 +101,21 @@ struct View<'a> {
     feed: FeedView<'a>,
     policy: &'a str,
     callback: Option<&'a str>,
+    policy_loaded: Option<u64>,
+    shadow: Option<ShadowView<'a>>,
     actions: BTreeMap<&'a str, u64>,
     doors: BTreeMap<&'a str, bool>,
     audit: Option<AuditView<'a>>,
     alarms: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ShadowView<'a> {
+    policy: &'a str,
+    judged: u64,
+    differing: u64,
+    skipped: u64,
+    last: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -149,6 +167,14 @@ fn json(status: &Status) -> Result<String, Error> {
         },
         policy: &status.policy,
         callback: status.callback.as_deref(),
+        policy_loaded: status.policy_loaded,
+        shadow: status.shadow.as_ref().map(|shadow| ShadowView {
+            policy: &shadow.policy,
+            judged: shadow.judged,
+            differing: shadow.differing,
+            skipped: shadow.skipped,
+            last: &shadow.last,
+        }),
         actions: status.actions.iter().map(|(state, count)| (state.as_str(), *count)).collect(),
         doors: status.doors.iter().map(|(door, here)| (door.as_str(), *here)).collect(),
         audit: status.audit.as_ref().map(|audit| AuditView {

@@ -54,6 +54,8 @@ fn fresh() -> Status {
         doors: vec![("api".into(), true), ("courier".into(), false)],
         audit: None,
         alarms: Vec::new(),
+        policy_loaded: None,
+        shadow: None,
     }
 }
 

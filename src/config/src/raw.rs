@@ -88,6 +88,7 @@ struct RawSealing {
 #[serde(deny_unknown_fields)]
 struct RawPolicy {
     file: Text,
+    shadow: Text,
 }
 
 #[derive(Deserialize)]
@@ -145,7 +146,10 @@ pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
         hsm: page.hsm(file.hsm)?,
         sealing: page.sealing(file.sealing)?,
         people: page.people(&file.people)?,
-        policy: PolicyFile { file: page.path(&file.policy.file, "[policy] file")? },
+        policy: PolicyFile {
+            file: page.path(&file.policy.file, "[policy] file")?,
+            shadow: page.path(&file.policy.shadow, "[policy] shadow")?,
+        },
         callback: file.callback.map(|raw| page.callback(raw)).transpose()?,
         state: State { dir: page.path(&file.state.dir, "[state] dir")?.unwrap_or("/var/lib/signing-agent".into()) },
         ledger: page.ledger(&file.ledger)?,

@@ -98,6 +98,8 @@ pub struct Person {
 pub struct PolicyFile {
     /// `None`: everything is held.
     pub file: Option<PathBuf>,
+    /// Judged beside it, and nothing more.
+    pub shadow: Option<PathBuf>,
 }
 
 /// Who is asked before an approval counts.

@@ -2,7 +2,7 @@
 
 use crate::asks::{FeedState, Verb};
 use crate::credentials::{CredentialFault, TokenInfo};
-use crate::types::Secret;
+use crate::types::{ActionId, Secret};
 use serde::{Deserialize, Serialize};
 
 /// The longest body of the backend's that an errand brings home, octets.
@@ -53,6 +53,11 @@ pub enum Answer {
         info: TokenInfo,
     },
     Tokens(Vec<TokenInfo>),
+    PolicyReloaded(Reloaded),
+    PolicyPart(PolicyPart),
+    /// `None`: it is not known.
+    Action(Option<Box<KnownAction>>),
+    ActionPage(ActionPage),
     Refused(Refusal),
 }
 
@@ -159,6 +164,78 @@ pub struct Status {
     pub audit: Option<AuditStatus>,
     /// What a person should look at, newest last; bounded.
     pub alarms: Vec<String>,
+    /// When the policy's file was read, Unix seconds; `None` where there is none.
+    pub policy_loaded: Option<u64>,
+    /// `None` where the configuration names no shadow.
+    pub shadow: Option<ShadowStatus>,
+}
+
+/// What a policy that is only judged beside would have done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShadowStatus {
+    /// Its source and SHA-256 (hex); or what is wrong with it.
+    pub policy: String,
+    /// How many actions it judged since it was loaded,
+    pub judged: u64,
+    /// of how many it says something else,
+    pub differing: u64,
+    /// and how many it had no time for.
+    pub skipped: u64,
+    /// The last differences in words, newest last; bounded.
+    pub last: Vec<String>,
+}
+
+/// What a reload came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reloaded {
+    pub source: String,
+    /// SHA-256, hex; of the policy before and of this one.
+    pub was: String,
+    pub hash: String,
+    pub serial: Option<u64>,
+    /// Of the shadow too: what is wrong with it does not stop a reload.
+    pub warnings: Vec<String>,
+}
+
+/// A piece of the text of the policy in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyPart {
+    /// SHA-256 of the whole, hex: a policy that is replaced between two parts shows in it.
+    pub hash: String,
+    pub source: String,
+    /// Octets of the whole.
+    pub total: u64,
+    pub octets: Vec<u8>,
+}
+
+/// What the ledger has of an action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownAction {
+    pub id: ActionId,
+    /// `seen`, `held`, `approving`, `rejecting`, `approved`, `rejected`, `expired`, `failed` or `unknown`.
+    pub state: String,
+    /// The feed's `type`.
+    pub claim: Option<String>,
+    /// Unix seconds, and when it was first seen.
+    pub expires: Option<u64>,
+    pub seen: u64,
+    /// Empty where they were never fetched.
+    pub messages: Vec<Vec<u8>>,
+    /// What the policy of then said: `approve`, `hold` or `deny`; with the rule, and why it is as it is.
+    pub verdict: Option<String>,
+    pub rule: Option<String>,
+    pub why: Option<String>,
+    /// `policy`, or who else let it go or rejected it; absent where nobody did.
+    pub decided_by: Option<String>,
+    /// SHA-256 of the policy of then, hex, where that is known.
+    pub policy: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionPage {
+    pub actions: Vec<KnownAction>,
+    /// Whether there are more after the last.
+    pub more: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

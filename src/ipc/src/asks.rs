@@ -55,6 +55,15 @@ pub enum Ask {
     Tokens,
     /// → `Noted`
     TokenRevoke { name: String },
+    /// Read the policy's file again, and the shadow's. → `PolicyReloaded`
+    PolicyReload,
+    /// The text of the policy in force, from this octet on. → `PolicyPart`
+    PolicyText { offset: u64 },
+    /// What is known of an action. → `Action`
+    Action(ActionId),
+    /// The actions that were first seen at or after `since` (Unix seconds), in the order of that; after the one that is
+    /// named, where one is. → `ActionPage`
+    ActionsSince { since: u64, after: Option<(u64, ActionId)> },
 }
 
 /// What a partner app wants of an action.

@@ -45,7 +45,7 @@ fn draft(room: &Room, vault: &Vault, row: Row, verb: Verb, seconds: u64) -> Resu
     getrandom::fill(&mut nonce).map_err(|e| format!("the system's randomness failed: {e}"))?;
     let about = About { agent: &agent.id, action: &row.seen.id, messages: &messages, verb };
     let text = statement::draft(&about, clock::now() + seconds, &nonce).map_err(|e| e.to_string())?;
-    let judged = Judged::new(&room.policy, row.seen.clone(), messages, vault.wall_clock.now());
+    let judged = Judged::new(&room.policy.active().policy, row.seen.clone(), messages, vault.wall_clock.now());
     let judgement = judged.judgement();
     let words = format!("{}; {}", judgement.why, release(&judgement.release));
     let facts = judgement.facts.iter().map(|facts| ipc::bounded(facts)).collect();

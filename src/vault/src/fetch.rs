@@ -95,7 +95,9 @@ pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec
     }
     let id = seen.id.clone();
     crash_point("action.judged");
-    let judged = Judged::new(&room.policy, seen, messages, vault.wall_clock.now());
+    let (active, at) = (room.policy.active(), vault.wall_clock.now());
+    let judged = Judged::new(&active.policy, seen, messages, at);
+    room.policy.shadow.judge(&judged, at);
     for facts in &judged.judgement().facts {
         tracing::info!(action = %id, "{facts}");
     }
@@ -145,7 +147,7 @@ fn second(room: &Arc<Room>, vault: &Arc<Vault>, judged: Judged, by: By) {
 /// What cannot be read can be rejected all the same, by whom the policy wants for what no rule is about.
 fn reject(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted, unreadable: Refusal) {
     let (room, then) = (room.clone(), vault.clone());
-    let judged = Judged::new(&room.policy, seen.clone(), Vec::new(), vault.wall_clock.now());
+    let judged = Judged::new(&room.policy.active().policy, seen.clone(), Vec::new(), vault.wall_clock.now());
     let again = room.clone();
     hear(&again, vault, judged, false, Verb::Reject, move |fate| match fate {
         Some(fate) => recorded(&room, &then, seen.id, fate),
@@ -222,13 +224,25 @@ pub fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result
                 reconsider(room, vault, id);
             }
         }
-        Ok(Fate::Frozen) => not_now(room, vault, id, &Refusal::NotReady(FROZEN.into())),
+        Ok(Fate::Frozen) => {
+            let words = vault.may_sign().err().unwrap_or_else(|| FROZEN.into());
+            not_now(room, vault, id, &Refusal::NotReady(ipc::bounded(&words)));
+        }
         Ok(Fate::ClockStepped) => not_now(room, vault, id, &Refusal::NotReady(CLOCK_STEPPED.into())),
         Ok(Fate::NoRoom(why)) => {
             tracing::warn!(action = %id, "not released: {why}");
             not_now(room, vault, id, &Refusal::Window(why));
         }
         Ok(Fate::Stands) => reconsider(room, vault, id),
+        Ok(Fate::Stale(seen, messages)) => {
+            tracing::info!(action = %id, "judged anew: the policy was replaced meanwhile");
+            let (room, vault) = (room.clone(), vault.clone());
+            room.pool.clone().spawn(move || match messages.is_empty() {
+                // It could not be read, and somebody rejects it.
+                true => fetch(&room, &vault, seen, Wanted::by_them()),
+                false => judge(&room, &vault, seen, messages),
+            });
+        }
         Err(e) => failed(room, vault, &id, &e),
     }
 }

@@ -60,7 +60,11 @@ impl Lane {
             | Ask::Statement { .. }
             | Ask::TokenAdd { .. }
             | Ask::Tokens
-            | Ask::TokenRevoke { .. } => self == Lane::Admin,
+            | Ask::TokenRevoke { .. }
+            | Ask::PolicyReload
+            | Ask::PolicyText { .. }
+            | Ask::Action(_)
+            | Ask::ActionsSince { .. } => self == Lane::Admin,
         }
     }
 }
@@ -211,10 +215,14 @@ mod tests {
             (Ask::AcceptRollback, Lane::Admin),
             (Ask::Freeze(false), Lane::Admin),
             (Ask::ConfirmClock, Lane::Admin),
-            (Ask::Statement { action, verb: Verb::Approve, seconds: 1 }, Lane::Admin),
+            (Ask::Statement { action: action.clone(), verb: Verb::Approve, seconds: 1 }, Lane::Admin),
             (Ask::TokenAdd { name: "a".into(), scope: Scope::Decide, seconds: None }, Lane::Admin),
             (Ask::Tokens, Lane::Admin),
             (Ask::TokenRevoke { name: "a".into() }, Lane::Admin),
+            (Ask::PolicyReload, Lane::Admin),
+            (Ask::PolicyText { offset: 0 }, Lane::Admin),
+            (Ask::Action(action), Lane::Admin),
+            (Ask::ActionsSince { since: 0, after: None }, Lane::Admin),
         ];
         for (ask, owner) in table {
             for (lane, _) in Lane::ALL {

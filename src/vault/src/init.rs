@@ -43,7 +43,7 @@ pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
     let people = Named::of(&config.people).map_err(Trouble::lasting)?;
     let recipients = recipients(config, &token).map_err(of_the_token)?;
     deed.check(&Configured { recipients, people }).map_err(Trouble::lasting)?;
-    deed.people.know(&room.policy).map_err(Trouble::lasting)?;
+    deed.people.know(&room.policy.active().policy).map_err(Trouble::lasting)?;
     let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(Trouble::lasting)?;
     Vault::new(room, Opened { token, keys, deed, ledger, alone }, accepted)
 }
@@ -98,7 +98,7 @@ pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String
     } else {
         deed.check(&configured).map_err(|e| e.to_string())?;
     }
-    deed.people.know(&room.policy)?;
+    deed.people.know(&room.policy.active().policy)?;
     let said = serde_json::json!({ "recipients": deed.recipients, "people": deed.people });
     let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(|e| e.to_string())?;
     let opened = Opened { token, keys, deed, ledger, alone };

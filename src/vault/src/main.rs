@@ -2,6 +2,7 @@
 //! Leaves: verdicts, signatures over what was judged and recorded, one passes; errands for the courier.
 //! Never: a conversation that the vault began; a key outside this process or the token; a signature over bytes not recorded first.
 
+mod active;
 mod agent;
 mod alarms;
 mod callback;
@@ -28,11 +29,14 @@ mod pipeline;
 mod pool;
 mod registration;
 mod relay;
+mod reload;
 mod reply;
 mod retry;
 mod room;
 mod rsa;
 mod settle;
+mod shadow;
+mod signed;
 mod ssh;
 mod statement;
 mod status;
@@ -85,7 +89,6 @@ fn start() -> Result<(), (u8, String)> {
     let path = std::path::absolute(path).map_err(|e| broken(&e))?;
     let config = config::load(&path).map_err(|e| misconfigured(&e))?;
     config::logging::init("vault", &config.log);
-    let policy = room::load_policy(&config).map_err(|words| misconfigured(&words))?;
     let callback = callback::Callback::load(&config).map_err(|words| misconfigured(&words))?;
     let sockets = jail::Sockets::take().map_err(|e| broken(&e))?;
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|e| broken(&e))?;
@@ -95,6 +98,8 @@ fn start() -> Result<(), (u8, String)> {
     if let Some(missing) = walls::raise(&path, &config).map_err(|e| broken(&e))? {
         tracing::warn!("{missing}");
     }
+    // Behind the walls, as it is read again later; before anything is opened.
+    let policy = active::Policies::load(&config.policy).map_err(|words| misconfigured(&words))?;
     let filter = walls::filter(&config);
     let (room, opened) = room::Room::open(path, config, policy, callback, boot, notify.clone());
     // The module is in memory and, where it could be, logged in to; nothing from outside has been read, and what an earlier
@@ -104,18 +109,18 @@ fn start() -> Result<(), (u8, String)> {
     room.opened(opened, 0);
     gate::open(sockets, &room).map_err(|e| broken(&e))?;
     notify.ready();
-    wait_for_end(signals);
+    wait_for_end(signals, &room);
     notify.stopping();
     room.close();
     Ok(())
 }
 
 /// Returns when the room was told to end.
-fn wait_for_end(mut signals: signal_hook::iterator::Signals) {
+fn wait_for_end(mut signals: signal_hook::iterator::Signals, room: &Arc<room::Room>) {
     for signal in signals.forever() {
         if signal != SIGHUP {
             return tracing::info!("ending");
         }
-        tracing::info!("nothing is reloaded on SIGHUP; restart to read the configuration again");
+        reload::on_signal(room);
     }
 }

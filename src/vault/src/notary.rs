@@ -2,7 +2,7 @@
 //! same thread looks whether token, seal and ledger are alive.
 
 use crate::clock;
-use crate::ledger::{Condition, Ledger, audit};
+use crate::ledger::{Condition, InForce, Ledger, audit};
 use crate::memory::{self, Mark};
 use crate::room::{Room, Trouble};
 use crate::vault::Vault;
@@ -85,13 +85,18 @@ impl Notary {
             (Err(trouble), Some(who)) if trouble.rollback => (None, Some((trouble.words, who))),
             (compared, _) => (compared?, None),
         };
-        let (policy, accepted) = (hex::encode(room.policy.hash()), rollback.clone());
+        let (active, accepted) = (room.policy.active(), rollback.clone());
         let epoch = ledger.call(move |t| {
             let epoch = Condition::Epoch.read(t)? + 1;
             Condition::Epoch.write(t, epoch)?;
             let version = env!("CARGO_PKG_VERSION");
+            let policy = active.hash();
             let fields = json!({ "version": version, "start": epoch, "policy": policy, "tokenMemory": remembering });
             audit::append(t, "start", &fields)?;
+            let in_force = InForce::of(&active.policy);
+            if InForce::read(t)? != Some(in_force) {
+                in_force.write(t, "start", &active.source())?;
+            }
             if let Some((words, who)) = accepted {
                 Condition::Frozen.write(t, 1)?;
                 audit::append(t, "rollback-accepted", &json!({ "by": who, "words": words }))?;

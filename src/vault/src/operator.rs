@@ -1,11 +1,12 @@
 //! What the operator asks of a vault besides `init` and `status`.
 
 use crate::init;
-use crate::ledger::{Condition, audit, held_for_clock, time};
+use crate::ledger::{Condition, audit, held_for_clock, past, time};
+use crate::reload::judge_held_anew;
 use crate::reply::Reply;
 use crate::room::Room;
 use crate::settle::{MOST_WAITING, judge_again};
-use ipc::{Answer, AuditPage, Refusal};
+use ipc::{ActionId, Answer, AuditPage, PolicyPart, Refusal};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -110,8 +111,55 @@ pub fn confirm_clock(room: &Arc<Room>, reply: Reply) {
                 then.looked_at_the_clocks(&look);
                 tracing::warn!("the operator says that the wall clock is right");
                 judge_again(&room, &then, held);
+                // Meanwhile no other policy could approve what an earlier one held.
+                judge_held_anew(&room, &then);
                 reply.send(Answer::Noted);
             }
+            Err(e) => reply.refuse(Refusal::Init(e.to_string())),
+        },
+    );
+}
+
+/// Octets of a policy's text in one answer.
+const PART: usize = 512 << 10;
+
+/// A piece of the text of the policy in force.
+pub fn policy_text(room: &Arc<Room>, offset: u64, reply: Reply) {
+    let active = room.policy.active();
+    let rest = usize::try_from(offset).ok().and_then(|offset| active.text.as_bytes().get(offset..)).unwrap_or_default();
+    reply.send(Answer::PolicyPart(PolicyPart {
+        hash: active.hash(),
+        source: active.source(),
+        total: active.text.len() as u64,
+        octets: rest.iter().copied().take(PART).collect(),
+    }));
+}
+
+/// What is known of an action.
+pub fn action(room: &Arc<Room>, id: ActionId, reply: Reply) {
+    let vault = match room.vault() {
+        Ok(vault) => vault,
+        Err(refusal) => return reply.refuse(refusal),
+    };
+    vault.ledger.ask(
+        move |t| past::known(t, &id),
+        move |known| match known {
+            Ok(known) => reply.send(Answer::Action(known.map(Box::new))),
+            Err(e) => reply.refuse(Refusal::Init(e.to_string())),
+        },
+    );
+}
+
+/// A page of what was.
+pub fn actions_since(room: &Arc<Room>, since: u64, after: Option<(u64, ActionId)>, reply: Reply) {
+    let vault = match room.vault() {
+        Ok(vault) => vault,
+        Err(refusal) => return reply.refuse(refusal),
+    };
+    vault.ledger.ask(
+        move |t| past::since(t, since, after.as_ref()),
+        move |page| match page {
+            Ok(page) => reply.send(Answer::ActionPage(page)),
             Err(e) => reply.refuse(Refusal::Init(e.to_string())),
         },
     );

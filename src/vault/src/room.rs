@@ -1,5 +1,6 @@
 //! The room: what the lanes' asks meet. It stands whether the vault can work or not, for the operator must be able to ask why.
 
+use crate::active::Policies;
 use crate::callback::Callback;
 use crate::clock::{Clock, backoff};
 use crate::doors::Doors;
@@ -12,12 +13,11 @@ use crate::relay::Relay;
 use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
-use crate::{decide, drafts, feed, init, operator, registration, settle, status, tokens, watchdog};
+use crate::{decide, drafts, feed, init, operator, registration, reload, settle, status, tokens, watchdog};
 use config::Config;
 use config::seams::crash_point;
 use ipc::{Answer, Ask, FeedState, Method, Refusal};
 use jail::Notify;
-use policy::Policy;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -52,9 +52,9 @@ pub struct Room {
     /// Where `config` was read.
     pub config_path: PathBuf,
     pub config: Config,
-    pub policy: Policy,
     /// What this boot of the machine is called; empty where nobody says.
     pub boot: String,
+    pub policy: Policies,
     pub callback: Callback,
     /// Loaded once, at the start; why it was not.
     pub module: Result<hsm::Module, String>,
@@ -75,19 +75,12 @@ pub struct Room {
     pub asking_health: status::AskingHealth,
 }
 
-/// The policy that the configuration names; everything is held where it names none.
-pub fn load_policy(config: &Config) -> Result<Policy, String> {
-    let Some(path) = &config.policy.file else { return Ok(Policy::hold_all()) };
-    let text = std::fs::read_to_string(path).map_err(|e| format!("[policy] file {}: {e}", path.display()))?;
-    Policy::parse(&text).map_err(|e| format!("{}:{e}", path.display()))
-}
-
 impl Room {
     /// Loads the module and opens the vault, where it can be. Nothing goes on from there before [`Room::opened`].
     pub fn open(
         config_path: PathBuf,
         config: Config,
-        policy: Policy,
+        policy: Policies,
         callback: Callback,
         boot: String,
         notify: Arc<Notify>,
@@ -121,7 +114,8 @@ impl Room {
         (room, opened)
     }
 
-    fn try_open(self: &Arc<Self>, attempt: u32) {
+    /// Tries to open a vault that is in trouble.
+    pub fn try_open(self: &Arc<Self>, attempt: u32) {
         let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if self.vault().is_ok() {
             return;
@@ -170,6 +164,8 @@ impl Room {
         *self.work.write().unwrap_or_else(PoisonError::into_inner) = Ok(vault.clone());
         tracing::info!(registered = vault.agent().is_some(), "ready");
         decide::be_patient(self.clone(), vault.clone());
+        // What a policy of an earlier life held is this one's to judge.
+        reload::judge_held_anew(self, &vault);
         settle::sweep(self.clone(), vault);
         self.answer_tickets();
     }
@@ -235,6 +231,10 @@ impl Room {
             Ask::TokenAdd { name, scope, seconds } => tokens::add(self, name, scope, seconds, reply),
             Ask::Tokens => tokens::list(self, reply),
             Ask::TokenRevoke { name } => tokens::revoke(self, name, reply),
+            Ask::PolicyReload => reload::on_ask(self, reply),
+            Ask::PolicyText { offset } => operator::policy_text(self, offset, reply),
+            Ask::Action(action) => operator::action(self, action, reply),
+            Ask::ActionsSince { since, after } => operator::actions_since(self, since, after, reply),
             Ask::Init(options) => {
                 let room = self.clone();
                 std::thread::spawn(move || match init::init(&room, options) {

@@ -66,7 +66,7 @@ pub fn failed(room: &Arc<Room>, vault: &Arc<Vault>, id: &ActionId, e: &ledger::E
 /// How many actions wait in memory at the most; what comes above that waits in the ledger alone.
 pub const MOST_WAITING: usize = 20_000;
 /// How few wait when more are taken up from there.
-const FEW: usize = 256;
+pub const FEW: usize = 256;
 
 /// Begins with an action that was seen, or leaves it in the ledger until there is room.
 pub fn begin(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen) {
@@ -78,7 +78,8 @@ pub fn begin(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen) {
     }
 }
 
-fn waiting(room: &Room, vault: &Vault) -> usize {
+/// How many wait for the courier, or for their next try.
+pub fn waiting(room: &Room, vault: &Vault) -> usize {
     room.errands.waiting() + vault.retries.waiting()
 }
 

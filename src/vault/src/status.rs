@@ -114,10 +114,6 @@ pub fn status(room: &Room) -> Status {
         config::Token::Label(label) => format!("{label:?}"),
         config::Token::Slot(slot) => format!("slot {slot}"),
     };
-    let policy = match &room.config.policy.file {
-        Some(path) => format!("{} (SHA-256 {})", path.display(), hex::encode(room.policy.hash())),
-        None => "none: everything is held for the partner app".to_owned(),
-    };
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         trouble: vault.as_ref().err().map(|trouble| trouble.words.clone()),
@@ -126,12 +122,14 @@ pub fn status(room: &Room) -> Status {
         fingerprints: Vec::new(),
         recipients: Vec::new(),
         feed: room.feed_state(),
-        policy,
+        policy: room.policy.active().name(),
         callback: room.callback.words(&room.config),
         actions: Vec::new(),
         doors: vec![("api".to_owned(), api), ("courier".to_owned(), courier)],
         audit: None,
         alarms: Vec::new(),
+        policy_loaded: room.policy.active().loaded(),
+        shadow: room.policy.shadow.status(),
     };
     if let Ok(vault) = vault {
         let token = vault.token.check().err().map(|e| e.to_string());

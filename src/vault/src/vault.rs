@@ -4,7 +4,7 @@ use crate::agent::{Agent, Secrets};
 use crate::alarms::Alarms;
 use crate::deed::{Deed, Registered};
 use crate::init::Opened;
-use crate::ledger::{Condition, Ledger, Phase, RegistrationRow, audit, time};
+use crate::ledger::{Condition, LastSigned, Ledger, Phase, RegistrationRow, audit, time};
 use crate::notary::Notary;
 use crate::people::{self, Named};
 use crate::pipeline::Seen;
@@ -43,6 +43,8 @@ pub struct Vault {
     pub registering: AtomicBool,
     pub frozen: AtomicBool,
     pub wall_clock: WallClock,
+    /// Why the policy that the configuration names is not in force.
+    unsigned: RwLock<Option<String>>,
     /// Actions were left in the ledger, for too many waited.
     pub deferred: AtomicBool,
     contradictions: Mutex<HashSet<(ActionId, &'static str)>>,
@@ -59,6 +61,9 @@ impl Vault {
         let agent = registered(&room.config, &token, &deed, &ledger)?;
         let approvers =
             people::keys(&deed.people.approvers).map_err(|e| Trouble::lasting(format!("the deed's people: {e}")))?;
+        let last = ledger.call(LastSigned::read).map_err(Trouble::lasting)?;
+        let signed = room.policy.admit(&deed.people, last);
+        let refused = room.policy.active().refused.clone();
         // Last, for it puts this start on record: a token that fails above is tried again.
         let notary = Notary::begin(room, &token, &keys, &ledger, accepted)?;
         let frozen = ledger.call(|t| Condition::Frozen.read(t)).map_err(Trouble::lasting)? != 0;
@@ -69,6 +74,12 @@ impl Vault {
             Ok((look.stepped && !stepped, look))
         });
         let (fresh, look) = look.map_err(Trouble::lasting)?;
+        let unsigned = refused.is_some();
+        let kept = ledger.call(move |t| {
+            Condition::Unsigned.write(t, unsigned.into())?;
+            signed.map_or(Ok(()), |signed| signed.write(t))
+        });
+        kept.map_err(Trouble::lasting)?;
         let vault = Self {
             token,
             keys,
@@ -82,6 +93,7 @@ impl Vault {
             registering: AtomicBool::new(false),
             frozen: AtomicBool::new(frozen),
             wall_clock: WallClock::new(look.reference, look.stepped),
+            unsigned: RwLock::new(refused.clone()),
             deferred: AtomicBool::new(false),
             contradictions: Mutex::default(),
             alarms: Alarms::default(),
@@ -90,6 +102,9 @@ impl Vault {
         };
         if fresh {
             vault.alarm(None, CLOCK_STEPPED);
+        }
+        if let Some(words) = refused {
+            vault.alarm(None, &ipc::bounded(&words));
         }
         Ok(vault)
     }
@@ -113,7 +128,15 @@ impl Vault {
         if self.frozen.load(Ordering::SeqCst) {
             return Err(FROZEN.into());
         }
+        if let Some(words) = &*self.unsigned.read().unwrap_or_else(PoisonError::into_inner) {
+            return Err(format!("the policy is not taken, and nothing is signed: {words}"));
+        }
         self.notary.overdue().map_or(Ok(()), Err)
+    }
+
+    /// The policy in force is one that may be.
+    pub fn signed(&self) {
+        *self.unsigned.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Something that a person should look at: to the log, to `status`, and to the audit log.

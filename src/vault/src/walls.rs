@@ -39,6 +39,8 @@ fn ground(path: &Path, config: &Config) -> Ground {
     }
     read.extend(beside(path));
     read.extend(config.hsm.pin_file.as_deref().and_then(beside));
+    // Read again whenever the operator says so.
+    read.extend([&config.policy.file, &config.policy.shadow].into_iter().flatten().filter_map(|path| beside(path)));
     if let config::Pin::File(path) = &config.backend.pin {
         read.extend(beside(path));
     }
@@ -67,14 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_that_is_missing_is_left_out_and_the_pins_directories_are_read_not_written() {
+    fn a_directory_that_is_missing_is_left_out_and_the_pins_and_policies_directories_are_read_not_written() {
         let dir = tempfile::tempdir().unwrap();
         let text = "[backend]\nurl = \"https://a.example\"\n[hsm]\npin_file = \"pins/pin\"\n[state]\ndir = \".\"\n\
-                    [audit]\nwitness_dir = \"away\"\n";
+                    [audit]\nwitness_dir = \"away\"\n[policy]\nfile = \"rules/now.toml\"\nshadow = \"next/next.toml\"\n";
         let config = Config::parse(text, dir.path()).unwrap();
         let ground = ground(&dir.path().join("conf/agent.toml"), &config);
         assert!(ground.write.contains(&config.state.dir) && !ground.write.contains(&dir.path().join("away")));
-        for read in ["pins", "conf"].map(|name| dir.path().join(name)) {
+        for read in ["pins", "conf", "rules", "next"].map(|name| dir.path().join(name)) {
             assert!(ground.read.contains(&read) && !ground.write.contains(&read), "{}", read.display());
         }
         assert!(!ground.connects);

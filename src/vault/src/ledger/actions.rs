@@ -1,6 +1,7 @@
 //! The actions. What an action may become is decided in here, in the ledger's transaction, and nowhere else.
 
 use super::audit::{self, Condition};
+use super::in_force::{hold, is_in_force, stale};
 use super::people::closed;
 use super::signing::Recorded;
 use super::story::{Decision, End, contradiction, digests};
@@ -54,6 +55,8 @@ pub struct Row {
     pub why: String,
     pub verdict: Option<Verdict>,
     pub(super) messages: Option<Vec<Vec<u8>>>,
+    /// SHA-256 of the policy that the verdict is of.
+    pub(super) policy: Option<[u8; 32]>,
 }
 
 /// How long an action that names no expiry is tried, seconds.
@@ -81,11 +84,13 @@ pub enum Fate {
     ClockStepped,
     /// Nothing changed: a window has no room for it.
     NoRoom(String),
+    /// Nothing changed: another policy came into force since it was judged. Judge it anew.
+    Stale(Seen, Vec<Vec<u8>>),
 }
 
 impl Row {
     pub fn read(transaction: &Transaction<'_>, id: &ActionId) -> Result<Option<Row>, rusqlite::Error> {
-        let sql = "SELECT id, claim, expires, state, why, verdict, messages, seen FROM action WHERE id = ?1";
+        let sql = "SELECT id, claim, expires, state, why, verdict, messages, seen, policy FROM action WHERE id = ?1";
         transaction.prepare_cached(sql)?.query_row([id.as_str()], Row::from_sql).optional()
     }
 
@@ -109,6 +114,7 @@ impl Row {
                 Some(octets) => Some(postcard::from_bytes(&octets).map_err(|_| torn(6))?),
                 None => None,
             },
+            policy: row.get(8)?,
         })
     }
 
@@ -133,25 +139,6 @@ impl Row {
         let sql = "SELECT id FROM action WHERE settled IS NULL AND state = 'seen' ORDER BY expires LIMIT ?1";
         ids(transaction.prepare(sql)?.query_map([most], |row| row.get(0))?)
     }
-
-    /// The expiry of what is unsettled and expires next, Unix seconds.
-    pub fn next_expiry(transaction: &Transaction<'_>) -> Result<Option<u64>, rusqlite::Error> {
-        transaction.query_row("SELECT min(expires) FROM action WHERE settled IS NULL", [], |row| row.get(0))
-    }
-
-    /// How many approvals expire within `close` seconds, are not settled, and were known for `known` seconds.
-    pub fn overdue(transaction: &Transaction<'_>, now: u64, close: u64, known: u64) -> Result<u64, rusqlite::Error> {
-        let sql = "SELECT count(*) FROM action
-                   WHERE settled IS NULL AND state = 'approving' AND expires <= ?1 AND seen <= ?2";
-        let mut statement = transaction.prepare_cached(sql)?;
-        statement.query_row([now + close, now.saturating_sub(known)], |row| row.get(0))
-    }
-
-    pub fn count(transaction: &Transaction<'_>) -> Result<Vec<(String, u64)>, rusqlite::Error> {
-        let mut statement = transaction.prepare("SELECT state, count(*) FROM action GROUP BY state ORDER BY state")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect()
-    }
 }
 
 /// Records an action that the feed brought; `false` where it is known already.
@@ -161,18 +148,22 @@ pub fn see(transaction: &Transaction<'_>, seen: &Seen, now: u64) -> Result<bool,
     Ok(transaction.prepare_cached(sql)?.execute(values)? == 1)
 }
 
-/// Records what the policy says of an action that nobody has decided yet.
+/// Records what the policy says of an action that nobody has decided yet, or that an earlier policy held.
 pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<Fate, rusqlite::Error> {
+    if !is_in_force(transaction, judged.policy())? {
+        return Ok(stale(&judged));
+    }
     let stepped = held_for_clock::stepped(transaction, &judged)?;
-    if let Some(row) = standing(transaction, judged.seen())? {
-        if other_bytes(transaction, &row, &judged)? {
-            return Ok(other(&row));
+    let held = standing(transaction, judged.seen())?;
+    if let Some(row) = &held {
+        if other_bytes(transaction, row, &judged)? {
+            return Ok(other(row));
         }
         let again = !stepped && row.state == State::Held && row.seen == *judged.seen();
-        // What nobody answered for is judged again too; anything else stands.
-        let again =
-            again && (held_for_clock::forget(transaction, &row.seen.id)? || second::is_awaited(transaction, &row)?);
-        if !again {
+        // What was held for the clock, or for want of a second opinion, is judged again too; anything else stands.
+        let for_that =
+            again && (held_for_clock::forget(transaction, &row.seen.id)? || second::is_awaited(transaction, row)?);
+        if !for_that && (stepped || !row.may_be_judged_anew(transaction, &judged)?) {
             return Ok(Fate::Stands);
         }
     }
@@ -182,15 +173,15 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
         return Ok(Fate::Held(held_for_clock::WHY.into()));
     }
     match judged.permit_by_policy() {
-        Ok(permitted) if refused::any(transaction, permitted.judged().messages())? => {
-            let why = "these bytes were denied or rejected before, under another id";
-            write(transaction, permitted.judged(), State::Held, None, why, now)?;
-            Ok(Fate::Held(why.into()))
-        }
+        Ok(permitted) if refused::any(transaction, permitted.judged().messages())? => hold(
+            transaction,
+            permitted.judged(),
+            held,
+            "these bytes were denied or rejected before, under another id",
+            now,
+        ),
         Ok(permitted) if frozen(transaction)? => {
-            let why = "the agent is frozen; policy would approve it";
-            write(transaction, permitted.judged(), State::Held, None, why, now)?;
-            Ok(Fate::Held(why.into()))
+            hold(transaction, permitted.judged(), held, "the agent is frozen; policy would approve it", now)
         }
         Ok(permitted) => record(transaction, &permitted, now),
         Err(judged) => {
@@ -200,8 +191,7 @@ pub fn judge(transaction: &Transaction<'_>, judged: Judged, now: u64) -> Result<
                 refused::note(transaction, judged.messages())?;
                 Ok(Fate::Denied(why))
             } else {
-                write(transaction, &judged, State::Held, None, &why, now)?;
-                Ok(Fate::Held(why))
+                hold(transaction, &judged, held, &why, now)
             }
         }
     }
@@ -354,7 +344,8 @@ pub(super) fn write(
     now: u64,
 ) -> Result<(), rusqlite::Error> {
     see(transaction, judged.seen(), now)?;
-    let sql = "UPDATE action SET state = ?2, verdict = ?3, rule = ?4, why = ?5, decided_by = ?6, messages = ?7
+    let sql =
+        "UPDATE action SET state = ?2, verdict = ?3, rule = ?4, why = ?5, decided_by = ?6, messages = ?7, policy = ?8
                WHERE id = ?1 AND settled IS NULL";
     let messages = postcard::to_stdvec(judged.messages());
     let messages = messages.map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
@@ -366,7 +357,9 @@ pub(super) fn write(
     let by = by.map(By::to_string);
     let Seen { id, claim, expires } = judged.seen();
     let Judgement { rule, facts, .. } = judged.judgement();
-    transaction.prepare_cached(sql)?.execute(params![id.as_str(), state.name(), verdict, rule, why, by, messages])?;
+    let policy = judged.policy().as_slice();
+    let values = params![id.as_str(), state.name(), verdict, rule, why, by, messages, policy];
+    transaction.prepare_cached(sql)?.execute(values)?;
     second::forget(transaction, id)?;
     let fields = Decision {
         action: id,
@@ -389,7 +382,7 @@ pub(super) fn write(
 }
 
 pub fn frozen(transaction: &Transaction<'_>) -> Result<bool, rusqlite::Error> {
-    Ok(Condition::Frozen.read(transaction)? != 0)
+    Ok(Condition::Frozen.read(transaction)? != 0 || Condition::Unsigned.read(transaction)? != 0)
 }
 
 #[cfg(test)]

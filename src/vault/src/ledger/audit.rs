@@ -30,6 +30,8 @@ pub enum Condition {
     Frozen,
     /// 1: the wall clock jumped, and no operator has confirmed it; nothing is approved.
     ClockStepped,
+    /// 1: nothing is signed, for the policy lacks its signatures.
+    Unsigned,
     /// Written to see whether it can be.
     Pulse,
 }
@@ -40,6 +42,7 @@ impl Condition {
             Condition::Epoch => "epoch",
             Condition::Frozen => "frozen",
             Condition::ClockStepped => "clock-stepped",
+            Condition::Unsigned => "unsigned",
             Condition::Pulse => "pulse",
         }
     }

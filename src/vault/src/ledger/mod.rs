@@ -4,6 +4,8 @@
 mod actions;
 pub mod audit;
 pub mod held_for_clock;
+mod in_force;
+pub mod past;
 mod people;
 mod refused;
 mod registration;
@@ -17,6 +19,7 @@ mod windows;
 
 pub use actions::{Fate, Row, Settling, State, expire, judge, see, settle};
 pub use audit::Condition;
+pub use in_force::{InForce, LastSigned};
 pub use people::{Brought, Heard, Source, Word, hear};
 pub use registration::{Phase, RegistrationRow};
 pub use signing::{Kept, Recorded, Submitted, UnderWay, keep};

@@ -2,6 +2,7 @@
 //! of the action then. All of it in one transaction.
 
 use super::actions::{Fate, Row, State, approve, frozen, judge, other, other_bytes, reject, standing};
+use super::in_force::{is_in_force, stale};
 use super::story::messages_digest;
 use super::{audit, held_for_clock, tokens};
 use crate::pipeline::{By, Judged};
@@ -155,13 +156,17 @@ pub fn hear(
 pub fn closed(transaction: &Transaction<'_>, judged: &Judged, verb: Verb) -> Result<Option<Fate>, rusqlite::Error> {
     if verb == Verb::Reject {
         let row = Row::read(transaction, &judged.seen().id)?;
-        return Ok(row.filter(|row| !matches!(row.state, State::Seen | State::Held)).map(|_| Fate::Stands));
+        let decided = row.is_some_and(|row| !matches!(row.state, State::Seen | State::Held));
+        // What a rejection needs, the policy says too.
+        let stale = || Ok((!is_in_force(transaction, judged.policy())?).then(|| stale(judged)));
+        return if decided { Ok(Some(Fate::Stands)) } else { stale() };
     }
     Ok(match standing(transaction, judged.seen())? {
         Some(row) if other_bytes(transaction, &row, judged)? => Some(other(&row)),
         Some(row) if row.state != State::Held || row.seen != *judged.seen() => Some(Fate::Stands),
         // It was held without any, which does not happen.
         Some(row) if row.messages().is_none() => Some(other(&row)),
+        _ if !is_in_force(transaction, judged.policy())? => Some(stale(judged)),
         _ if frozen(transaction)? => Some(Fate::Frozen),
         _ if held_for_clock::stepped(transaction, judged)? => Some(Fate::ClockStepped),
         _ => None,

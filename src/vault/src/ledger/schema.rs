@@ -123,6 +123,34 @@ CREATE TABLE approval (
 CREATE INDEX approval_of ON approval (action, verb);
 ";
 
+/// And for policies that are replaced.
+const POLICY_TABLES: &str = "
+-- Which policy is in force: what was judged under another one is judged anew.
+CREATE TABLE policy_in_force (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    hash     BLOB NOT NULL,        -- SHA-256 of its text
+    serial   INTEGER               -- what it calls itself
+) STRICT;
+-- The last policy that was taken for its signatures: none of an earlier serial is taken after it.
+CREATE TABLE policy_signed (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    serial   INTEGER NOT NULL,
+    hash     BLOB NOT NULL
+) STRICT;
+-- SHA-256 of the policy that the verdict is of.
+ALTER TABLE action ADD COLUMN policy BLOB;
+-- For questions about what was, in order.
+CREATE INDEX action_seen ON action (seen);
+";
+
+/// What each version added; the fourth has several parts.
+const ALL: [&[&str]; 4] = [
+    &[TABLES],
+    &[AUDIT_TABLES],
+    &[CONTRADICTION_TABLE],
+    &[WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES, POLICY_TABLES],
+];
+
 pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
@@ -138,17 +166,15 @@ pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
     // Not in files elsewhere, which the jail would refuse.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
-    let missing: &[&str] = match found {
-        0 if create => &[TABLES, AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES],
-        1 => &[AUDIT_TABLES, CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES],
-        2 => &[CONTRADICTION_TABLE, WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES],
-        3 => &[WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES],
+    let missing: &[&[&str]] = match found {
+        0 if create => &ALL,
+        1..VERSION => ALL.get(usize::try_from(found).unwrap_or_default()..).unwrap_or_default(),
         VERSION => &[],
         _ => return Err(Error::Schema { path: path.display().to_string(), found, known: VERSION }),
     };
     if !missing.is_empty() {
         let transaction = connection.transaction()?;
-        missing.iter().try_for_each(|tables| transaction.execute_batch(tables))?;
+        missing.iter().copied().flatten().try_for_each(|tables| transaction.execute_batch(tables))?;
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
@@ -201,6 +227,7 @@ mod tests {
             };
             let new = ["audit", "contradiction", "movement", "awaited", "token", "approval"].map(count);
             assert_eq!((count("refused"), new), (1, [0; 6]));
+            assert_eq!(["policy_in_force", "policy_signed", "action WHERE policy IS NOT NULL"].map(count), [0; 3]);
         }
     }
 
