@@ -7,6 +7,12 @@ pub enum Error {
     #[error("{0}")]
     Config(#[from] config::Error),
     /// The room has said on stderr what is wrong.
+    /// What is wrong is on stdout or stderr already.
+    #[error("see above")]
+    Said,
+    /// A policy, a file of cases or a value of the command line: words, with `FILE:LINE:COLUMN` where there is a place.
+    #[error("{0}")]
+    Policy(String),
     #[error("a room refused the configuration; see its message above")]
     RoomConfig,
     #[error("no vault answers (tried {tried}); start it with `signing-agent run` or by systemd")]

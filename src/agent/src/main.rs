@@ -13,6 +13,7 @@ mod init;
 mod lanes;
 mod own_vault;
 mod people;
+mod policy;
 mod room;
 mod run;
 mod shim;
@@ -81,6 +82,9 @@ enum Command {
     /// Bearer tokens: make, list and revoke them.
     #[command(subcommand)]
     Token(token::Command),
+    /// The policy: check it, test it, explain a verdict, see what another one would do, read it again.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Stop all signing at once, until `unfreeze`; it outlives a restart.
     Freeze,
     /// Allow signing again.
@@ -119,6 +123,7 @@ fn main() -> ExitCode {
         Command::Approve(decision) => people::decide(&config, ipc::Verb::Approve, decision),
         Command::Reject(decision) => people::decide(&config, ipc::Verb::Reject, decision),
         Command::Token(command) => token::run(&config, command),
+        Command::Policy(command) => policy::run(&config, command),
         Command::Freeze => stop::freeze(&config, true),
         Command::Unfreeze => stop::freeze(&config, false),
         Command::ConfirmClock => stop::confirm_clock(&config),
@@ -129,7 +134,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if !matches!(error, Error::RoomConfig) {
+            if !matches!(error, Error::RoomConfig | Error::Said) {
                 // Where stderr is closed there is nobody left to tell.
                 let _ = writeln!(std::io::stderr(), "signing-agent: {error}");
             }

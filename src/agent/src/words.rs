@@ -19,6 +19,12 @@ pub fn plain(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// For scripts.
+pub fn json(value: &impl serde::Serialize) -> Result<String, Error> {
+    let cause = |e: serde_json::Error| Error::System { what: "write JSON", cause: e.into() };
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(cause)
+}
+
 /// `name  value` lines, indented, the values under each other.
 pub fn table(rows: &[(String, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
