@@ -208,6 +208,18 @@ impl House {
         false
     }
 
+    /// The process of `signing-agent run`.
+    pub fn pid(&self) -> u32 {
+        self.run.as_ref().expect("the agent runs").id()
+    }
+
+    /// Puts another policy in the place of the one that the configuration names, by a rename, as editors and deployments do it.
+    pub fn put_policy(&self, text: &str) {
+        let aside = self.dir.path().join("policy.toml.next");
+        std::fs::write(&aside, text).expect("the policy is written");
+        std::fs::rename(aside, self.dir.path().join("policy.toml")).expect("it is put in its place");
+    }
+
     /// The rooms' names and process ids.
     pub fn rooms(&self) -> Vec<(String, u32)> {
         let Some(run) = &self.run else { return Vec::new() };
