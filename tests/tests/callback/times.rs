@@ -1,6 +1,6 @@
 //! Answers that do not come, come late, or come again.
 
-use super::{approved_once, house, hurried, order_one, told, unsigned};
+use super::{approved_once, house, house_with, hurried, order_one, told, unsigned};
 use serde_json::json;
 use signing_agent_tests::{APPROVE_ALL, Answered, Callback, House, until};
 use std::collections::HashSet;
@@ -133,4 +133,24 @@ fn a_key_that_is_none_or_missing_keeps_the_agent_from_starting() {
     assert_eq!(house.output(&["init"]).status.code(), Some(78));
     std::fs::write(&file, &good).unwrap();
     assert_eq!(house.output(&["init"]).status.code(), Some(0));
+}
+
+#[test]
+fn while_the_wall_clock_is_not_believed_nobody_is_asked_and_what_waited_for_it_is_asked_about_then() {
+    let callback = Callback::start(|asked| asked.says("APPROVE"));
+    let clocks = tempfile::NamedTempFile::new().unwrap();
+    let environment =
+        vec![("SIGNING_AGENT_TEST_SPEED", "10".into()), ("SIGNING_AGENT_TEST_CLOCKS", clocks.path().to_path_buf())];
+    let house = house_with(&callback, Some(APPROVE_ALL), "", environment);
+    std::fs::write(clocks.path(), "120 0\n").unwrap();
+    let id = order_one(&house, json!({"expiresIn": 86_400}));
+    house.logged(&["held: ", &id, "the wall clock jumped"]);
+    let (status, detail) = told(&house.approve(&id));
+    assert!(status == 503 && detail.contains("confirm-clock"), "{status} {detail}");
+    assert!(callback.asked().is_empty());
+    std::fs::write(clocks.path(), "0 0\n").unwrap();
+    assert!(house.output(&["confirm-clock"]).status.success());
+    house.wait("approved=1");
+    assert_eq!(callback.asked_about(&id).len(), 1);
+    house.assert_no_panic();
 }
