@@ -74,7 +74,8 @@ fn seen() -> Seen {
 }
 
 fn judged(policy: &str, seen: Seen) -> Judged {
-    Judged::new(&Policy::parse(policy).unwrap(), seen, vec![MESSAGE.to_vec()], Some(clock::now()))
+    let judged = Judged::new(&Policy::parse(policy).unwrap(), seen, vec![MESSAGE.to_vec()], Some(clock::now()));
+    judged.seconded(crate::callback::Seconded::for_a_test(), None)
 }
 
 #[test]
