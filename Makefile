@@ -1,5 +1,5 @@
 # The verbs of this project. `make demo` and `make test` are where to begin.
-.PHONY: all build install deb demo test test-long fuzz bench bench-jail lint fmt tools clean
+.PHONY: all build install deb demo test test-long fuzz mutants bench bench-jail lint fmt tools clean
 
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signing-agent-tools
 # nextest where the machine has it: faster, and each test in a process of its own.
@@ -64,6 +64,14 @@ test-long: tools demo
 # Everything that is read from outside, each for FUZZ_SECONDS, with the address sanitizer.
 fuzz:
 	./fuzz/run.sh $(or $(FUZZ_SECONDS),60) address
+
+# Each mutant of the policy's code before its tests: which survive? An hour or more; what came of it is in docs/mutants.md.
+# MUTANTS adds options, such as `--shard 0/8` or `--file policy/src/judge.rs`.
+mutants:
+	@test -x $(TOOLS)/bin/cargo-mutants || { echo "cargo-mutants is built once, into $(TOOLS); this takes minutes"; \
+	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) cargo-mutants@27.1.0 && rm -rf $(TOOLS)/target; }
+	PATH="$(TOOLS)/bin:$$PATH" PROPTEST_CASES=$(or $(PROPTEST_CASES),100) CARGO_PROFILE_DEV_DEBUG=0 RUST_BACKTRACE=0 \
+	  cargo mutants --package policy --features policy/mutants --minimum-test-timeout 60 --output target $(MUTANTS)
 
 bench: tools
 	cargo build --release --locked --workspace --bins

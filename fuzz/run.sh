@@ -18,9 +18,12 @@ cargo fuzz build --fuzz-dir fuzz --sanitizer "$sanitizer"
 for target in fuzz/fuzz_targets/*.rs; do
   name=$(basename "$target" .rs)
   mkdir "$scratch/$name"
+  dictionary=()
+  [ -e "fuzz/dictionaries/$name" ] && dictionary=(-dict="fuzz/dictionaries/$name")
   echo "fuzzing $name for $seconds s"
   cargo fuzz run --fuzz-dir fuzz --sanitizer "$sanitizer" "$name" "$scratch/$name" "fuzz/corpus/$name" -- \
-    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 2>&1 |
+    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 \
+    "${dictionary[@]}" 2>&1 |
     grep -E 'stat::number_of_executed_units|stat::peak_rss|SUMMARY|panicked|Test unit written|ERROR' ||
     { echo "$name failed"; exit 1; }
 done

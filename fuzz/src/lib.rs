@@ -37,7 +37,7 @@ pub fn ipc_frames(data: &[u8]) {
     both::<ipc::Answer>(data);
 }
 
-/// What is decoded is written back octet for octet, and everything has a judgement.
+/// What is decoded is written back octet for octet, and everything has a judgement, by the whole language too.
 pub fn asset(data: &[u8]) {
     let decoded = policy::decode(data);
     if !matches!(decoded, Decoded::Opaque | Decoded::Malformed { .. }) {
@@ -45,27 +45,72 @@ pub fn asset(data: &[u8]) {
         assert_eq!(asset.encode_to_vec(), data);
     }
     let messages = [data.to_vec()];
-    let judgement = policy_of_all().judge(&Action { claimed_type: Some("ApproveTransfer"), messages: &messages, expires: None, now: None });
-    assert_eq!(judgement.facts.len(), 1);
-    let printable = |text: &str| !text.contains(char::is_control);
-    assert!(printable(&judgement.why) && judgement.facts.iter().all(|fact| printable(fact)));
+    policies().iter().for_each(|policy| judged(policy, &messages));
 }
 
-fn policy_of_all() -> &'static Policy {
-    static ALL: OnceLock<Policy> = OnceLock::new();
+fn policies() -> &'static [Policy; 2] {
+    static ALL: OnceLock<[Policy; 2]> = OnceLock::new();
     ALL.get_or_init(|| {
-        let text = "[[rule]]\nname = \"all\"\nverdict = \"approve\"\nunlimited = true\nallow_opaque = true\n";
-        Policy::parse(text).expect("a policy")
+        let all = "[[rule]]\nname = \"all\"\nverdict = \"approve\"\nunlimited = true\nallow_opaque = true\n";
+        [all, include_str!("../../policy/tests/whole.toml")].map(|text| Policy::parse(text).expect("a policy"))
     })
 }
 
-pub fn policy_toml(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Ok(policy) = Policy::parse(text) {
-        let messages = [b"\xffno asset".to_vec()];
-        let judged = policy.judge(&Action { claimed_type: None, messages: &messages, expires: None, now: None });
-        assert_eq!(policy.judge(&Action { claimed_type: None, messages: &messages, expires: None, now: None }), judged);
+/// A judgement at noon and one without a clock, each as its explanation has it; all that is said is safe to print.
+fn judged(policy: &Policy, messages: &[Vec<u8>]) {
+    const NOON: u64 = 1_796_212_800;
+    for (claimed_type, now) in [(None, Some(NOON)), (Some("ApproveWithdraw"), Some(NOON)), (Some("ApproveTransfer"), None)] {
+        let action = Action { claimed_type, messages, expires: Some(NOON + 3600), now };
+        let explained = policy.explain(&action);
+        let judgement = &explained.judgement;
+        assert_eq!(*judgement, policy.judge(&action));
+        assert_eq!((judgement.facts.len(), explained.messages.len()), (messages.len(), messages.len()));
+        let failed = explained.rules.iter().flat_map(|rule| rule.failed.iter().flatten());
+        for words in judgement.facts.iter().chain([&judgement.why]).chain(failed) {
+            assert!(!words.contains(char::is_control), "{words:?}");
+        }
+        for demand in &judgement.demands {
+            let full = policy::Used { amount: u128::MAX, count: u64::MAX };
+            let limited = demand.max_amount.is_some() || demand.max_count.is_some();
+            assert!(limited && (demand.amount == Some(0) || demand.fits(full).is_err()));
+        }
+        if judgement.verdict == policy::Verdict::Approve {
+            assert!(now.is_some() && !messages.is_empty());
+            for (place, facts) in explained.messages.iter().enumerate() {
+                assert!(matches!(facts.kind, "wallet" | "opaque"));
+                let met = |verdict| explained.rules.iter().any(|rule| rule.verdict == verdict && rule.failed[place].is_none());
+                assert!(met(policy::Verdict::Approve) && !met(policy::Verdict::Hold) && !met(policy::Verdict::Deny));
+            }
+        }
     }
+}
+
+/// The text of a policy, and, each behind an octet that no text has, the messages that it judges; beside them some that are known.
+pub fn policy_toml(data: &[u8]) {
+    let mut parts = data.split(|octet| *octet == 0xff);
+    let Some(Ok(text)) = parts.next().map(std::str::from_utf8) else { return };
+    match Policy::parse(text) {
+        Ok(policy) => {
+            assert!(policy.warnings().iter().all(|warning| warning.line >= 1 && !warning.words.is_empty()));
+            let messages: Vec<Vec<u8>> = parts.take(8).map(<[u8]>::to_vec).collect();
+            judged(&policy, &messages);
+            known().iter().for_each(|message| judged(&policy, std::slice::from_ref(message)));
+        }
+        Err(refused) => assert!(refused.to_string().contains(": ")),
+    }
+}
+
+/// The corpus of `asset`.
+fn known() -> &'static [Vec<u8>] {
+    const ALL: [&[u8]; 5] = [
+        include_bytes!("../corpus/asset/sample-0"),
+        include_bytes!("../corpus/asset/sample-1"),
+        include_bytes!("../corpus/asset/sample-2"),
+        include_bytes!("../corpus/asset/sample-3"),
+        include_bytes!("../corpus/asset/sample-4"),
+    ];
+    static KNOWN: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    KNOWN.get_or_init(|| ALL.into_iter().map(<[u8]>::to_vec).collect())
 }
 
 pub fn feed_event(data: &[u8]) {

@@ -222,7 +222,7 @@ impl Condition {
         let around = subject.around;
         let wallet = subject.wallet.as_ref();
         match self {
-            Condition::ActionTypes(_) => Some(match (around.claim, subject.by_the_bytes()) {
+            Condition::ActionTypes(_) => Some(match (around.claim, subject.by_the_bytes) {
                 (Some(claim), Some(said)) => {
                     format!("the feed calls it \"{}\", the bytes say {said}", plain(claim, 40))
                 }
@@ -287,7 +287,7 @@ impl Condition {
 /// nobody: a claim that comes later can only make a verdict stricter.
 fn action_types(types: &BTreeSet<String>, subject: &Subject<'_>, taken: Taken) -> Truth {
     let claim = subject.around.claim.map(|claim| types.contains(claim));
-    let bytes = subject.by_the_bytes().map(|said| types.contains(said));
+    let bytes = subject.by_the_bytes.map(|said| types.contains(said));
     match taken {
         Taken::Together if subject.is_opaque() => known(claim),
         Taken::Together => match (claim, bytes) {

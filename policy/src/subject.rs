@@ -33,6 +33,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) decoded: &'a Decoded,
     /// `None`: no wallet asset.
     pub(crate) wallet: Option<Wallet<'a>>,
+    /// What the bytes themselves say it is, by the feed's name.
+    pub(crate) by_the_bytes: Option<&'static str>,
 }
 
 pub(crate) struct Wallet<'a> {
@@ -104,16 +106,12 @@ impl<'a> Subject<'a> {
             Decoded::Wallet(asset) => Some(Wallet::new(around, asset, lists, currencies)),
             _ => None,
         };
-        Subject { around, decoded, wallet }
+        let by_the_bytes = wallet.as_ref().and_then(|wallet| wallet.asset.action_kind()).map(ActionKind::feed_type);
+        Subject { around, decoded, wallet, by_the_bytes }
     }
 
     pub(crate) fn is_opaque(&self) -> bool {
         matches!(self.decoded, Decoded::Opaque)
-    }
-
-    /// What the bytes themselves say it is, by the feed's name.
-    pub(crate) fn by_the_bytes(&self) -> Option<&'static str> {
-        self.wallet.as_ref()?.asset.action_kind().map(ActionKind::feed_type)
     }
 
     /// Whether the bytes have something of this kind in them: an asset that moves inside and outside at once has both.

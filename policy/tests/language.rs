@@ -260,3 +260,25 @@ fn what_can_hardly_be_meant_is_warned_of() {
     let least = format!("{limited}min_amount_per_action = \"1 ETH\"\n");
     assert!(!policy(&least).warnings().iter().any(|warning| warning.words.contains("never decide")));
 }
+
+#[test]
+fn a_warning_says_where_and_only_what_is_so() {
+    let text = "release = \"token\"\n[lists]\nx = [\"a\"]\n[[rule]]\nname = \"a\"\nverdict = \"approve\"\nunlimited = true\nallow_opaque = true\n";
+    let said = policy(text).warnings();
+    let lines: Vec<usize> = said.iter().map(|warning| warning.line).collect();
+    assert_eq!(lines, [3, 5], "{said:?}");
+    // What is asked of no wallet asset an opaque message can meet.
+    let more = "action_types = [\"ApproveTransfer\"]\nkinds = [\"opaque\"]\ndays = [\"mon\"]\nhours = \"09:00-10:00\"\nmin_time_to_expiry = \"1m\"\n";
+    assert_eq!(policy(&format!("{text}{more}")).warnings(), said);
+    for needs in [
+        "transfer_types = [\"swap\"]",
+        "wallets = [\"01\"]",
+        "owners = [\"01\"]",
+        "participants = [\"01\"]",
+        "expressions = [\"t\"]",
+        "destinations = [\"x\"]",
+        "destinations_not = [\"x\"]",
+    ] {
+        warned(&format!("{text}{needs}\n"), "allow_opaque helps nothing");
+    }
+}

@@ -252,20 +252,15 @@ fn a_message_of_many_destinations_costs_as_many_and_not_their_square() {
             wallet.transfers = (0..many).map(one).collect();
         })
     };
-    let cost = |many| -> u64 {
-        let case = of(to(many));
-        let text =
-            format!("{TABLES}[[window]]\nname = \"w\"\nperiod = \"1h\"\nmax_count = 1\nper = \"destination\"\n{RULES}");
-        let policy = policy(&text);
-        let once = |_| {
-            let before = on_cpu();
-            assert_eq!(policy.judge(&case.action()).demands.len() as u32, many);
-            on_cpu() - before
-        };
-        (0..5).map(once).min().unwrap()
-    };
-    let (few, many) = (cost(250), cost(8_000));
-    assert!(many < few * 32 * 8, "of 32 times as many: {few} and {many} ns");
+    const MANY: u32 = 30_000;
+    let case = of(to(MANY));
+    let window = "[[window]]\nname = \"w\"\nperiod = \"1h\"\nmax_count = 1\nper = \"destination\"\n";
+    let policy = policy(&format!("{TABLES}{window}{RULES}"));
+    let before = on_cpu();
+    assert_eq!(policy.judge(&case.action()).demands.len() as u32, MANY);
+    let cost = on_cpu() - before;
+    // A fifth of a second in a debug build; looked for one by one, half a minute.
+    assert!(cost < 5_000_000_000, "{cost} ns");
 }
 
 #[test]

@@ -9,6 +9,10 @@ mod cases;
 mod conditions;
 #[path = "../disguises.rs"]
 mod disguises;
+#[path = "../exact.rs"]
+mod exact;
+#[path = "../explain.rs"]
+mod explain;
 #[path = "../language.rs"]
 mod language;
 #[path = "../laws.rs"]
