@@ -1,77 +1,13 @@
 //! Each condition, and what it makes of a fact that fits, does not fit, or is not there: an approve wants all of it, of every
-//! transfer; a hold or a deny takes any of it, and what is missing.
+//! transfer; a hold or a deny takes any of it, and what is missing. Amounts and fees are in `amounts`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
-use common::conditions::{Case, Fits, clock, moving, of, paying, with};
+use common::conditions::{Case, Fits, and_no_wallet, check, clock, moving, of, with, with_rule};
 use common::{bytes, iddoc, policy, transfer, wallet};
-use policy::wire::{BytesEntry, Payload, PbSettlement, PbTransfer, TransferEntry, transfer_type};
+use policy::wire::{BytesEntry, PbTransfer, TransferEntry, transfer_type};
 use policy::{Action, Verdict};
-
-const TABLES: &str = r#"
-[currencies]
-ETH = { code = 4, decimals = 0, addresses = "any-case" }
-BTC = { code = 1, decimals = 8 }
-[lists]
-out = ["0xAb", "wallet:0707"]
-[holidays]
-today = ["2026-12-02", "2027-01-01"]
-another = ["2026-12-01"]
-"#;
-
-/// A rule with this condition alone, beside one that approves whatever it can.
-fn with_rule(verdict: &str, condition: &str) -> String {
-    let open = match (verdict, condition.starts_with("max_amount")) {
-        ("approve", true) => "allow_opaque = true\n",
-        ("approve", false) => "allow_opaque = true\nunlimited = true\n",
-        _ => "[[rule]]\nname = \"z\"\nverdict = \"approve\"\nallow_opaque = true\nunlimited = true\n",
-    };
-    format!("{TABLES}[[rule]]\nname = \"it\"\nverdict = \"{verdict}\"\n{condition}\n{open}")
-}
-
-/// Judges the case by the condition as each verdict's, and holds it against what must come; the explanation too.
-fn check(condition: &str, cases: Vec<(Fits, Case)>) {
-    for (place, (fits, case)) in cases.into_iter().enumerate() {
-        let at = format!("{condition}, case {place}, {fits:?}");
-        let key = condition.split(' ').next().unwrap();
-        for (word, verdict) in [("approve", Verdict::Approve), ("hold", Verdict::Hold), ("deny", Verdict::Deny)] {
-            let text = with_rule(word, condition);
-            let explained = policy(&text).explain(&case.action());
-            let judgement = &explained.judgement;
-            let met = match verdict {
-                Verdict::Approve => matches!(fits, Fits::All | Fits::NothingThere),
-                _ => matches!(fits, Fits::All | Fits::Part | Fits::Missing),
-            };
-            let decided = judgement.rule.as_deref() == Some("it");
-            assert_eq!(decided, met, "{at} as {word}: {} {:?}", judgement.why, judgement.facts);
-            if decided {
-                assert_eq!(judgement.verdict, verdict, "{at}");
-            }
-            if fits == Fits::Doubtful {
-                assert_eq!((judgement.verdict, &judgement.rule), (Verdict::Hold, &None), "{at} as {word}");
-            }
-            let it = explained.rules.iter().find(|rule| rule.name == "it").unwrap();
-            assert_eq!(it.failed.iter().any(Option::is_none), met, "{at} as {word}: {:?}", it.failed);
-            if let Some(Some(words)) = it.failed.iter().find(|failed| failed.is_some()).filter(|_| !met) {
-                let by_kind = words.contains("which no rule approves");
-                assert!(words.starts_with(&format!("{key}: ")) || by_kind, "{at} as {word}: {words}");
-            }
-        }
-    }
-}
-
-/// What says nothing that a wallet asset says.
-fn no_wallet() -> Vec<(Fits, Case)> {
-    let mut group = transfer();
-    (group.kind, group.payload) = (1, Some(Payload::Group(vec![])));
-    [b"opaque".to_vec(), vec![0x08, 0x05], bytes(&group)].map(|message| (Fits::Missing, of(message))).into()
-}
-
-fn and_no_wallet(mut cases: Vec<(Fits, Case)>) -> Vec<(Fits, Case)> {
-    cases.extend(no_wallet());
-    cases
-}
 
 #[test]
 fn kinds() {
@@ -167,128 +103,6 @@ fn destinations() {
         other => (other, case),
     });
     check("destinations_not = [\"out\"]", and_no_wallet(turned.collect()));
-}
-
-#[test]
-fn amounts_of_a_transfer() {
-    let amounts = |code, amounts: &[i64]| {
-        of(with(wallet(transfer_type::TRANSFER_PUSH, amounts, &[]), |_, wallet| wallet.currency = code))
-    };
-    let missing = || {
-        vec![
-            (Fits::Missing, amounts(0, &[5])),
-            (Fits::Missing, amounts(4, &[])),
-            (Fits::Missing, amounts(4, &[-1])),
-            (Fits::Not, amounts(1, &[5])),
-            (Fits::Not, amounts(99, &[5])),
-        ]
-    };
-    let mut most = and_no_wallet(missing());
-    most.extend([
-        (Fits::All, amounts(4, &[5])),
-        (Fits::All, amounts(4, &[0, 5])),
-        (Fits::Not, amounts(4, &[6])),
-        (Fits::Part, amounts(4, &[6, 5])),
-        (Fits::Not, amounts(4, &[i64::MAX])),
-        (Fits::All, of(moving(4, &[], &["0xab", "0xac"]))),
-        (Fits::Not, of(bytes(&wallet(transfer_type::SETTLE_PUSH, &[], &[6])))),
-    ]);
-    check("max_amount_per_transfer = \"5 ETH\"", most);
-    let mut least = and_no_wallet(missing());
-    least.extend([
-        (Fits::All, amounts(4, &[5])),
-        (Fits::All, amounts(4, &[5, i64::MAX])),
-        (Fits::Not, amounts(4, &[4])),
-        (Fits::Part, amounts(4, &[5, 4])),
-    ]);
-    check("min_amount_per_transfer = \"5 ETH\"", least);
-    check(
-        "max_amount_per_transfer = [\"5 ETH\", \"0.00000005 BTC\"]",
-        vec![(Fits::All, amounts(1, &[5])), (Fits::Not, amounts(1, &[6])), (Fits::All, amounts(4, &[5]))],
-    );
-}
-
-/// Of two messages: the sum is the action's.
-#[test]
-fn amounts_of_an_action() {
-    let amounts = |code, amounts: &[i64]| {
-        with(wallet(transfer_type::TRANSFER_PUSH, amounts, &[]), |_, wallet| wallet.currency = code)
-    };
-    let one = |code, sums: &[i64]| of(amounts(code, sums));
-    let two = |a: &[i64], b: &[i64]| Case { messages: vec![amounts(4, a), amounts(4, b)], ..Case::default() };
-    let with_opaque = || Case { messages: vec![amounts(4, &[1]), b"opaque".to_vec()], ..Case::default() };
-    let missing = || {
-        and_no_wallet(vec![
-            (Fits::Missing, one(0, &[5])),
-            (Fits::Missing, one(4, &[])),
-            (Fits::Missing, one(4, &[-1, 100])),
-            (Fits::Missing, with_opaque()),
-            (Fits::Missing, two(&[1], &[-1])),
-            (Fits::Not, one(1, &[5])),
-            (Fits::Not, one(99, &[5])),
-        ])
-    };
-    let mut most = missing();
-    most.extend([
-        (Fits::All, one(4, &[5, 5])),
-        (Fits::Not, one(4, &[5, 6])),
-        (Fits::All, two(&[5], &[5])),
-        (Fits::Not, two(&[5], &[6])),
-        (Fits::Not, two(&[i64::MAX, i64::MAX], &[i64::MAX])),
-        (Fits::Not, of(bytes(&wallet(transfer_type::SWAP, &[5], &[6])))),
-    ]);
-    check("max_amount_per_action = \"10 ETH\"", most);
-    let mut least = missing();
-    least.extend([
-        (Fits::All, one(4, &[5, 5])),
-        (Fits::Not, one(4, &[5, 4])),
-        (Fits::All, two(&[5], &[5])),
-        (Fits::Not, two(&[5], &[4])),
-    ]);
-    check("min_amount_per_action = \"10 ETH\"", least);
-}
-
-#[test]
-fn an_actions_sums_are_kept_apart_by_currency() {
-    let text = with_rule("approve", "max_amount_per_action = [\"10 ETH\", \"0.0000001 BTC\"]");
-    let of_currency =
-        |code, amount| with(wallet(transfer_type::TRANSFER_PUSH, &[amount], &[]), |_, wallet| wallet.currency = code);
-    for (eth, btc, verdict) in [(10, 10, Verdict::Approve), (11, 1, Verdict::Hold), (1, 11, Verdict::Hold)] {
-        let messages = [of_currency(4, eth), of_currency(1, btc)];
-        assert_eq!(policy(&text).judge(&common::action(None, &messages)).verdict, verdict, "{eth} {btc}");
-    }
-}
-
-#[test]
-fn fees() {
-    let missing = || {
-        and_no_wallet(vec![
-            (Fits::Missing, of(paying(0, &[1]))),
-            (Fits::Missing, of(paying(4, &[-1]))),
-            (Fits::Not, of(paying(1, &[1]))),
-            (Fits::Not, of(paying(99, &[1]))),
-        ])
-    };
-    let two = |a, b| Case { messages: vec![paying(4, &[a]), paying(4, &[b])], ..Case::default() };
-    let mut most = missing();
-    most.extend([
-        (Fits::All, of(paying(4, &[3]))),
-        (Fits::All, of(paying(4, &[0]))),
-        (Fits::All, of(bytes(&transfer()))),
-        (Fits::Not, of(paying(4, &[4]))),
-        (Fits::Not, of(paying(4, &[2, 2]))),
-        (Fits::All, two(1, 2)),
-        (Fits::Not, two(1, 3)),
-    ]);
-    check("max_fee = \"3 ETH\"", most);
-    let mut least = missing();
-    least.extend([
-        (Fits::All, of(paying(4, &[3]))),
-        (Fits::Not, of(paying(4, &[2]))),
-        (Fits::Not, of(bytes(&transfer()))),
-        (Fits::All, two(1, 2)),
-    ]);
-    check("min_fee = \"3 ETH\"", least);
 }
 
 #[test]
@@ -441,13 +255,4 @@ fn every_condition_of_a_rule_has_to_be_met() {
             assert_eq!(judged == verdict, met, "{id:?} {amount} {word}");
         }
     }
-}
-
-#[test]
-fn a_settlements_fee_counts_also_where_its_amount_is_none() {
-    let message = with(common::withdrawal(), |_, wallet| {
-        wallet.settlements = vec![PbSettlement { amount: 0, destination: "0xab".into(), fee_like: 4 }];
-    });
-    let text = with_rule("approve", "max_amount_per_action = \"10 ETH\"");
-    assert_eq!(policy(&text).judge(&of(message).action()).verdict, Verdict::Hold);
 }

@@ -112,3 +112,14 @@ fn no_float_is_anywhere_in_the_crate() {
         assert_eq!(float(&text), None, "{}", path.display());
     }
 }
+
+#[test]
+fn what_mutants_run_against_has_every_file_of_tests() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let all = std::fs::read_to_string(tests.join("one_build/mod.rs")).unwrap();
+    for path in std::fs::read_dir(tests).unwrap().map(|entry| entry.unwrap().path()) {
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let named = all.contains(&format!("\"../{file}\""));
+        assert!(named || file == "noise.rs" || !file.ends_with(".rs"), "{file} is not in one_build/mod.rs");
+    }
+}

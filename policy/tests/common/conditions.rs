@@ -1,7 +1,8 @@
 //! Actions that show one fact each.
 
-use policy::Action;
+use super::{bytes, policy, transfer};
 use policy::wire::{Payload, PbAsset, PbSettlement, PbWallet, PbWalletTransfer, transfer_type};
+use policy::{Action, Verdict};
 
 /// What a condition is of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,4 +74,68 @@ pub fn paying(currency: i64, fees: &[i64]) -> Vec<u8> {
         let settlement = |fee: &i64| PbSettlement { amount: 5, destination: "0xab".into(), fee_like: *fee };
         wallet.settlements = fees.iter().map(settlement).collect();
     })
+}
+
+pub const TABLES: &str = r#"
+[currencies]
+ETH = { code = 4, decimals = 0, addresses = "any-case" }
+BTC = { code = 1, decimals = 8 }
+[lists]
+out = ["0xAb", "wallet:0707"]
+[holidays]
+today = ["2026-12-02", "2027-01-01"]
+another = ["2026-12-01"]
+"#;
+
+/// A rule with this condition alone, beside one that approves whatever it can.
+pub fn with_rule(verdict: &str, condition: &str) -> String {
+    let open = match (verdict, condition.starts_with("max_amount")) {
+        ("approve", true) => "allow_opaque = true\n",
+        ("approve", false) => "allow_opaque = true\nunlimited = true\n",
+        _ => "[[rule]]\nname = \"z\"\nverdict = \"approve\"\nallow_opaque = true\nunlimited = true\n",
+    };
+    format!("{TABLES}[[rule]]\nname = \"it\"\nverdict = \"{verdict}\"\n{condition}\n{open}")
+}
+
+/// Judges the case by the condition as each verdict's, and holds it against what must come; the explanation too.
+pub fn check(condition: &str, cases: Vec<(Fits, Case)>) {
+    for (place, (fits, case)) in cases.into_iter().enumerate() {
+        let at = format!("{condition}, case {place}, {fits:?}");
+        let key = condition.split(' ').next().unwrap();
+        for (word, verdict) in [("approve", Verdict::Approve), ("hold", Verdict::Hold), ("deny", Verdict::Deny)] {
+            let text = with_rule(word, condition);
+            let explained = policy(&text).explain(&case.action());
+            let judgement = &explained.judgement;
+            let met = match verdict {
+                Verdict::Approve => matches!(fits, Fits::All | Fits::NothingThere),
+                _ => matches!(fits, Fits::All | Fits::Part | Fits::Missing),
+            };
+            let decided = judgement.rule.as_deref() == Some("it");
+            assert_eq!(decided, met, "{at} as {word}: {} {:?}", judgement.why, judgement.facts);
+            if decided {
+                assert_eq!(judgement.verdict, verdict, "{at}");
+            }
+            if fits == Fits::Doubtful {
+                assert_eq!((judgement.verdict, &judgement.rule), (Verdict::Hold, &None), "{at} as {word}");
+            }
+            let it = explained.rules.iter().find(|rule| rule.name == "it").unwrap();
+            assert_eq!(it.failed.iter().any(Option::is_none), met, "{at} as {word}: {:?}", it.failed);
+            if let Some(Some(words)) = it.failed.iter().find(|failed| failed.is_some()).filter(|_| !met) {
+                let by_kind = words.contains("which no rule approves");
+                assert!(words.starts_with(&format!("{key}: ")) || by_kind, "{at} as {word}: {words}");
+            }
+        }
+    }
+}
+
+/// What says nothing that a wallet asset says.
+pub fn no_wallet() -> Vec<(Fits, Case)> {
+    let mut group = transfer();
+    (group.kind, group.payload) = (1, Some(Payload::Group(vec![])));
+    [b"opaque".to_vec(), vec![0x08, 0x05], bytes(&group)].map(|message| (Fits::Missing, of(message))).into()
+}
+
+pub fn and_no_wallet(mut cases: Vec<(Fits, Case)>) -> Vec<(Fits, Case)> {
+    cases.extend(no_wallet());
+    cases
 }

@@ -1,6 +1,8 @@
 //! All of the crate's tests in one crate, for `make mutants` alone: there each mutant costs one build of it, and not one of
 //! each file. Of [`noise`], which takes seconds, `disguises` has the promises.
 
+#[path = "../amounts.rs"]
+mod amounts;
 #[path = "../bounds.rs"]
 mod bounds;
 #[path = "../cases.rs"]
