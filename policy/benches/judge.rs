@@ -100,8 +100,7 @@ fn main() {
     group.finish();
     criterion.final_summary();
     if !std::env::args().any(|argument| argument == "--test") {
-        let mut works: Vec<(&str, Box<dyn Fn() + '_>)> =
-            vec![("decode and hash it alone", Box::new(|| drop(black_box(reference()))))];
+        let mut works: Vec<Work<'_>> = vec![("decode and hash it alone", Box::new(|| drop(black_box(reference()))))];
         for (name, policy) in &policies {
             works.push((name, Box::new(|| drop(black_box(policy.judge(black_box(&action)))))));
         }
@@ -109,9 +108,12 @@ fn main() {
     }
 }
 
+/// Its name, and what it does.
+type Work<'w> = (&'w str, Box<dyn Fn() + 'w>);
+
 /// Batches that take turns, so that what else the machine does meets all alike; of each the quietest batch and the middle one.
 /// What grows with the number of addresses shows beside 1.
-fn in_turn(works: &[(&str, Box<dyn Fn() + '_>)]) {
+fn in_turn(works: &[Work<'_>]) {
     const BATCHES: usize = 2001;
     const BATCH: u32 = 20;
     let mut costs: Vec<Vec<Duration>> = vec![Vec::with_capacity(BATCHES); works.len()];

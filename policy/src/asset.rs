@@ -335,14 +335,14 @@ impl Marks {
     fn field(&mut self, rest: &mut &[u8]) -> Option<()> {
         let tag = varint(rest)?;
         let wire_type = tag & 7;
-        for field in [tag >> 3, (tag & 0xffff_ffff) >> 3] {
-            self.asset |= (15..=20).contains(&field) || (field == 1 && wire_type == 0);
-            self.iddoc |= field == 17 && wire_type == 2;
-        }
+        // Narrowed: a number that fits is the same to all.
+        let field = (tag & 0xffff_ffff) >> 3;
+        self.asset |= (15..=20).contains(&field) || (field == 1 && wire_type == 0);
+        self.iddoc |= field == 17 && wire_type == 2;
         match wire_type {
             0 => {
                 let value = varint(rest)?;
-                self.iddoc |= (tag & 0xffff_ffff) >> 3 == 1 && value & 0xffff_ffff == 2;
+                self.iddoc |= field == 1 && value & 0xffff_ffff == 2;
             }
             1 => *rest = rest.get(8..)?,
             2 => {

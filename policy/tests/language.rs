@@ -49,7 +49,9 @@ fn a_value_that_is_not_of_its_kind_is_refused_where_it_stands() {
         "ETH = { code = 4, decimals = 18, addresses = \"any\" }",
         "addresses: \"any\" is not one of",
     );
-    refused_with("ETH = ", "\"E TH\" = { code = 4, decimals = 18 }", "is no currency's name");
+    for name in ["", "E TH", "SEVENTEENLETTERSX", "Ä"] {
+        refused_with("ETH = ", &format!("{name:?} = {{ code = 4, decimals = 18 }}"), "is no currency's name");
+    }
     refused_with("ETH = ", "ETH = { code = 4, decimals = 18, case = true }", "unknown key \"case\"");
     refused_with("exchanges", "exchanges = [\"0x a\"]", "is no destination");
     refused_with("swiss", "swiss = [\"2026-02-30\"]", "is no date");
@@ -281,4 +283,15 @@ fn a_warning_says_where_and_only_what_is_so() {
     ] {
         warned(&format!("{text}{needs}\n"), "allow_opaque helps nothing");
     }
+}
+
+#[test]
+fn ten_thousand_rules_are_taken_and_not_one_more() {
+    let rules = |many: usize| {
+        let mut text = String::from("[[rule]]\nname = \"\"\nverdict = \"deny\"\n");
+        (1..many).for_each(|n| text += &format!("[[rule]]\nname = \"{n}\"\nverdict = \"deny\"\n"));
+        text
+    };
+    refused(&rules(10_001), "1:1: there are 10001 rules; at most 10000 are taken");
+    refused(&rules(10_000), "2:8: a rule needs a name");
 }

@@ -6,7 +6,7 @@ mod common;
 use common::conditions::{moving, of, with};
 use common::{bytes, policy, transfer, wallet};
 use policy::wire::{PbWalletTransfer, transfer_type};
-use policy::{Demand, Judgement, Movement, Used, Which};
+use policy::{Approved, Demand, History, Judgement, Movement, Used, Which};
 use std::collections::BTreeSet;
 
 const TABLES: &str = r#"
@@ -270,4 +270,14 @@ fn a_window_of_one_wallet_names_it_in_what_it_counts() {
     assert_eq!(demand, [], "another wallet");
     let demand = demands("max_amount = \"1 ETH\"\nwallets = [\"01\"]", vec![from_wallet(&[1])]);
     assert_eq!(demand, [(Which { currency: Some(4), wallet: Some("01".into()), ..all() }, Some(5))]);
+}
+
+#[test]
+fn a_history_says_whether_an_approval_still_fits() {
+    let judgement = judged("max_amount = \"9 ETH\"", vec![amounts(4, &[5])]);
+    let mut history = History::default();
+    assert_eq!(history.fits(&judgement, 1_000), Ok(()));
+    history.push(Approved { at: 1_000, movements: judgement.movements.clone() });
+    assert_eq!(history.fits(&judgement, 1_001), Err("window \"w\": 5 of 9 are used, 5 more do not fit".into()));
+    assert_eq!(history.fits(&judgement, 4_600), Ok(()), "a whole period later");
 }
