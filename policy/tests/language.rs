@@ -295,3 +295,13 @@ fn ten_thousand_rules_are_taken_and_not_one_more() {
     refused(&rules(10_001), "1:1: there are 10001 rules; at most 10000 are taken");
     refused(&rules(10_000), "2:8: a rule needs a name");
 }
+
+#[test]
+fn names_are_as_long_as_is_said_and_no_longer() {
+    let rule = |length: usize| format!("[[rule]]\nname = {:?}\nverdict = \"deny\"\n", "x".repeat(length));
+    policy(&rule(100));
+    refused(&rule(101), "a rule needs a name of 1 to 100 bytes");
+    let currency = |length: usize| format!("[currencies]\n{} = {{ code = 4, decimals = 18 }}\n", "X".repeat(length));
+    policy(&currency(16));
+    refused(&currency(17), "is no currency's name");
+}

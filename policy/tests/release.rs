@@ -5,7 +5,7 @@ mod common;
 
 use common::{bytes, judge, policy, transfer, wallet};
 use policy::wire::transfer_type;
-use policy::{Action, Release, Verdict};
+use policy::{Action, Approvers, Release, Verdict};
 
 /// What no hold rule decides, two people release; small transfers, any client.
 const LAX: &str = r#"
@@ -93,4 +93,16 @@ fn of_several_holds_and_messages_each_has_its_say() {
     let release = judge(&policy(LAX), None, &[bytes(&transfer()), large]).release;
     assert!(people(&release), "no hold rule is about the second");
     assert_eq!(judge(&policy(LAX), None, &[]).release.approvers.len(), 1);
+}
+
+#[test]
+fn so_many_of_each_group_are_enough() {
+    let names = |all: &[&str]| all.iter().map(ToString::to_string).collect::<std::collections::BTreeSet<String>>();
+    let group = |needed, of: &[&str]| Approvers { needed, of: names(of) };
+    let release = Release { token: false, approvers: [group(2, &["a", "b", "c"]), group(1, &["d"])].into() };
+    assert!(release.is_met_by(&names(&["a", "c", "d"])));
+    assert!(!release.is_met_by(&names(&["a", "b", "c"])));
+    assert!(!release.is_met_by(&names(&["a", "d", "e"])));
+    assert!(Release::client().is_met_by(&names(&[])));
+    assert_eq!(group(2, &["a", "b", "c"]).have(&names(&["a", "b", "x"])), 2);
 }
