@@ -76,7 +76,9 @@ fn what_the_feed_says_and_the_bytes_say_is_said() {
         "action_types: the feed has not named it, the bytes say ApproveWithdraw",
     );
     let swap = || bytes(&wallet(transfer_type::SWAP, &[], &[]));
-    missing(condition, &claimed(None, swap()));
+    let neither = &claimed(None, swap());
+    let in_doubt = "action_types: it does not say, which is not to be relied on".to_owned();
+    assert_eq!(words(condition, neither), ("action_types: it does not say".to_owned(), Some(in_doubt)));
     let (approve, deny) = words(condition, &claimed(Some("ApproveSwap"), swap()));
     let feed = "action_types: the feed calls it \"ApproveSwap\", the bytes do not say";
     assert_eq!((approve, deny), (feed.into(), Some(format!("{feed}, which is not to be relied on"))));
