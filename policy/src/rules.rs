@@ -153,8 +153,15 @@ impl Rule {
         let asset = wallet.asset;
         if asset.action_kind().is_none() {
             let name = asset.transfer_name();
-            // Who names these types means what such assets usually move, and not a settlement within a transfer.
-            if matches!(asset.transfer_type, transfer_type::TRANSFER_PUSH | transfer_type::SETTLE_PUSH) {
+            // Who names these types means what such assets move, and not a settlement within a transfer.
+            use transfer_type::{SETTLE_PULL, SETTLE_PUSH, TRANSFER_PULL, TRANSFER_PUSH};
+            let other = match asset.transfer_type {
+                TRANSFER_PUSH | SETTLE_PUSH => true,
+                TRANSFER_PULL => !asset.settlements.is_empty(),
+                SETTLE_PULL => !asset.transfers.is_empty(),
+                _ => false,
+            };
+            if other {
                 return Some(format!("it says that it is a {name}, and does not move what such an asset does"));
             }
             if !bounds(&|c| matches!(c, Condition::TransferTypes(_))) {

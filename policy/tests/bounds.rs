@@ -54,7 +54,7 @@ fn without_any_one_of_its_bounds_the_real_withdrawal_is_held() {
 #[test]
 fn a_settlement_within_a_transfer_is_not_what_a_rule_for_transfers_means() {
     let text = "[currencies]\nETH = { code = 4, decimals = 9 }\n[[rule]]\nname = \"a\"\nverdict = \"approve\"\n\
-                max_amount_per_action = \"1 ETH\"\nmax_fee = \"1 ETH\"\ntransfer_types = [\"transfer-push\", \"settle-push\", \"swap\"]\n";
+                max_amount_per_action = \"1 ETH\"\nmax_fee = \"1 ETH\"\ntransfer_types = [\"transfer-push\", \"settle-push\", \"transfer-pull\", \"settle-pull\", \"swap\"]\n";
     for (kind, transfers, settlements, verdict) in [
         (transfer_type::TRANSFER_PUSH, &[5][..], &[][..], Verdict::Approve),
         (transfer_type::SETTLE_PUSH, &[], &[5], Verdict::Approve),
@@ -62,6 +62,10 @@ fn a_settlement_within_a_transfer_is_not_what_a_rule_for_transfers_means() {
         (transfer_type::TRANSFER_PUSH, &[5], &[5], Verdict::Hold),
         (transfer_type::SETTLE_PUSH, &[5], &[5], Verdict::Hold),
         (transfer_type::TRANSFER_PUSH, &[], &[5], Verdict::Hold),
+        (transfer_type::TRANSFER_PULL, &[5], &[], Verdict::Approve),
+        (transfer_type::SETTLE_PULL, &[], &[5], Verdict::Approve),
+        (transfer_type::TRANSFER_PULL, &[5], &[5], Verdict::Hold),
+        (transfer_type::SETTLE_PULL, &[5], &[5], Verdict::Hold),
         (transfer_type::LOAD, &[5], &[], Verdict::Hold),
     ] {
         let judgement = judge(&policy(text), None, &[bytes(&wallet(kind, transfers, settlements))]);

@@ -116,12 +116,17 @@ pub fn stands(room: &Arc<Room>, vault: &Arc<Vault>, row: Row) {
     }
 }
 
-/// A client's word against what stands: refused, on record and alarmed once, however often it is said.
+/// A client's word against what stands: refused.
 fn on_record(vault: &Arc<Vault>, id: &ActionId, verb: Verb) {
     let what = match verb {
         Verb::Approve => "the partner app approves what is rejected; refused",
         Verb::Reject => "the partner app rejects what is approved; refused",
     };
+    contradicted(vault, id, what);
+}
+
+/// What contradicts what stands or what was said: on record and alarmed once, however often it is said.
+pub fn contradicted(vault: &Arc<Vault>, id: &ActionId, what: &'static str) {
     if vault.contradictions().contains(&(id.clone(), what)) {
         return;
     }

@@ -2,7 +2,7 @@
 
 use crate::callback;
 use crate::clock;
-use crate::decide::{PATIENCE, brought, reconsider, refuse_approvals};
+use crate::decide::{PATIENCE, brought, contradicted, reconsider, refuse_approvals};
 use crate::ledger::{self, Fate, Heard, Settling};
 use crate::outcome::{self, Said};
 use crate::pipeline::{By, Judged, Seen};
@@ -100,6 +100,9 @@ pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec
     room.policy.shadow.judge(&judged, at);
     for facts in &judged.judgement().facts {
         tracing::info!(action = %id, "{facts}");
+    }
+    if judged.judgement().contradiction {
+        contradicted(vault, &id, "the feed calls it something else than its bytes say");
     }
     let judged = room.callback.spare(judged);
     match vault.waiting.verb(&id) {

@@ -26,7 +26,7 @@ pub fn health(room: &Arc<Room>, reply: Reply) {
     };
     let Some(read) = room.asking_health.join(reply) else { return };
     let (silent, then) = (room.clone(), vault.clone());
-    room.clock.after(PATIENCE, move || {
+    room.clock.after_all_of(PATIENCE, move || {
         let words = format!("the ledger has not answered for {} s", PATIENCE.as_secs());
         silent.asking_health.answer(read, || well(&silent, Some(&then), vec![words], None));
     });

@@ -2,7 +2,7 @@
 
 use super::{alarms, approved_once, order_one, story, told, unsigned};
 use serde_json::json;
-use signing_agent_tests::{House, Settings};
+use signing_agent_tests::{APPROVE_ALL, House, Settings};
 use std::thread;
 
 #[test]
@@ -66,6 +66,24 @@ fn a_word_against_what_stands_is_refused_on_record_once_and_alarmed() {
         assert_eq!(kinds, [&format!("settled {end}"), "contradiction", "alarm"], "{id}");
         assert!(alarms(&house).contains(id), "{}", alarms(&house));
     }
+    house.assert_no_panic();
+}
+
+#[test]
+fn what_the_feed_calls_otherwise_than_its_bytes_say_is_alarmed_and_on_record_once() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    // What it says is a transfer inside leaves the house: nobody's to release. The other way round somebody may look.
+    let mut ids = house.order(json!({"kind": "withdraw", "type": "ApproveTransfer"}));
+    ids.extend(house.order(json!({"kind": "transfer", "type": "ApproveWithdraw"})));
+    house.wait("rejected=1");
+    house.logged(&["held: ", &ids[1]]);
+    assert_eq!(house.approve(&ids[1]).status, 200);
+    for id in &ids {
+        let count = |wanted: &str| story(&house, id).iter().filter(|kind| *kind == wanted).count();
+        assert_eq!((count("contradiction"), count("alarm")), (1, 1), "{id}");
+        assert!(alarms(&house).contains(id), "{}", alarms(&house));
+    }
+    assert_eq!(house.approve(&ids[0]).status, 403);
     house.assert_no_panic();
 }
 
