@@ -131,10 +131,14 @@ impl Policy {
         let mut concerned: [Option<&Rule>; 2] = [None, None];
         let mut doubtful: Option<&Rule> = None;
         let mut release: Option<Release> = None;
+        let mut nobody = false;
         for rule in self.rules.iter().filter(|rule| rule.verdict > Verdict::Approve) {
             match rule.concerns(subject) {
                 Truth::Yes => first(&mut concerned[usize::from(rule.verdict == Verdict::Hold)], rule),
-                Truth::Doubtful => first(&mut doubtful, rule),
+                Truth::Doubtful => {
+                    nobody |= rule.verdict == Verdict::Deny;
+                    first(&mut doubtful, rule);
+                }
                 Truth::No | Truth::Missing => continue,
             }
             if rule.verdict == Verdict::Hold {
@@ -142,6 +146,9 @@ impl Policy {
                 // What it is about by a missing fact, a part or the feed's word alone, its laxer release does not reach.
                 release = Some(if rule.is_surely_about(subject) { wanted } else { wanted.and(&self.release) });
             }
+        }
+        if nobody {
+            release = Some(Release { nobody, ..release.unwrap_or_else(|| self.release.clone()) });
         }
         let never = never_by_rule(claim, subject.decoded);
         let contradiction = never.as_ref().is_some_and(|(_, contradiction)| *contradiction);

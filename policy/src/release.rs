@@ -11,6 +11,8 @@ pub struct Release {
     pub token: bool,
     /// Signed statements of people, of each of these groups.
     pub approvers: BTreeSet<Approvers>,
+    /// A deny rule may be about it, and nobody overrides one: it waits until that is known, or expires.
+    pub nobody: bool,
 }
 
 /// So many of these people, each by a statement of their own.
@@ -31,13 +33,14 @@ impl Release {
     /// What both want.
     pub fn and(mut self, other: &Release) -> Release {
         self.token |= other.token;
+        self.nobody |= other.nobody;
         self.approvers.extend(other.approvers.iter().cloned());
         self
     }
 
     /// Whether these people are enough.
     pub fn is_met_by(&self, people: &BTreeSet<String>) -> bool {
-        self.approvers.iter().all(|group| group.have(people) >= group.needed)
+        !self.nobody && self.approvers.iter().all(|group| group.have(people) >= group.needed)
     }
 }
 
@@ -48,9 +51,12 @@ impl Approvers {
     }
 }
 
-/// E.g. `any client`, `a client with a token`, `2 of alice, bob, carol`.
+/// E.g. `any client`, `a client with a token`, `2 of alice, bob, carol`, `nobody, for a deny rule may be about it`.
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.nobody {
+            return f.write_str("nobody, for a deny rule may be about it");
+        }
         let token = self.token.then(|| "a client with a token".to_owned());
         let groups = self.approvers.iter().map(|group| {
             let names: Vec<&str> = group.of.iter().map(String::as_str).collect();
@@ -69,8 +75,11 @@ mod tests {
     #[test]
     fn what_each_rule_wants_is_said() {
         let group = |needed, names: &[&str]| Approvers { needed, of: names.iter().map(ToString::to_string).collect() };
-        let both = Release { token: true, approvers: [group(2, &["bob", "alice"])].into() };
+        let both = Release { token: true, approvers: [group(2, &["bob", "alice"])].into(), nobody: false };
         assert_eq!(Release::client().to_string(), "any client");
         assert_eq!(both.to_string(), "a client with a token, and 2 of alice, bob");
+        let nobody = Release { nobody: true, ..both };
+        assert_eq!(nobody.to_string(), "nobody, for a deny rule may be about it");
+        assert!(!nobody.is_met_by(&["alice", "bob"].map(str::to_owned).into()));
     }
 }

@@ -99,10 +99,26 @@ fn of_several_holds_and_messages_each_has_its_say() {
 fn so_many_of_each_group_are_enough() {
     let names = |all: &[&str]| all.iter().map(ToString::to_string).collect::<std::collections::BTreeSet<String>>();
     let group = |needed, of: &[&str]| Approvers { needed, of: names(of) };
-    let release = Release { token: false, approvers: [group(2, &["a", "b", "c"]), group(1, &["d"])].into() };
+    let release = Release { approvers: [group(2, &["a", "b", "c"]), group(1, &["d"])].into(), ..Release::client() };
     assert!(release.is_met_by(&names(&["a", "c", "d"])));
     assert!(!release.is_met_by(&names(&["a", "b", "c"])));
     assert!(!release.is_met_by(&names(&["a", "d", "e"])));
     assert!(Release::client().is_met_by(&names(&[])));
     assert_eq!(group(2, &["a", "b", "c"]).have(&names(&["a", "b", "x"])), 2);
+}
+
+#[test]
+fn what_a_deny_rule_may_be_about_is_nobodys_to_release_whatever_else_holds_it() {
+    let deny = "[[rule]]\nname = \"d\"\nverdict = \"deny\"\naction_types = [\"ApproveWithdraw\"]\n";
+    let lax = "[[rule]]\nname = \"h\"\nverdict = \"hold\"\nrelease = \"client\"\n";
+    for text in [deny.to_owned(), format!("{deny}{lax}"), format!("{lax}{deny}")] {
+        for claim in [None, Some("ApproveTransfer")] {
+            let judgement = judge(&policy(&text), claim, &[b"opaque".to_vec()]);
+            assert!(judgement.verdict == Verdict::Hold && judgement.release.nobody, "{text} {claim:?}");
+        }
+        assert_eq!(judge(&policy(&text), Some("ApproveWithdraw"), &[b"opaque".to_vec()]).verdict, Verdict::Deny);
+    }
+    // A hold in doubt is a person's matter.
+    let hold = "[[rule]]\nname = \"h\"\nverdict = \"hold\"\naction_types = [\"ApproveWithdraw\"]\n";
+    assert!(!judge(&policy(hold), None, &[b"opaque".to_vec()]).release.nobody);
 }

@@ -108,10 +108,11 @@ pub(super) struct RawExpect {
     pub failed: BTreeMap<String, String>,
 }
 
-/// `"client"`, `"token"`, `{ approvers = 2, of = ["alice", "bob"] }`, or an array of the last two: all of them.
+/// `"client"`, `"token"`, `"nobody"`, `{ approvers = 2, of = ["alice", "bob"] }`, or an array of the last two: all of them.
 pub(super) enum RawRelease {
     Client,
     Token,
+    Nobody,
     Approvers(RawApprovers),
     All(Vec<RawRelease>),
 }
@@ -159,6 +160,7 @@ impl<'de> Deserialize<'de> for RawRelease {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<RawRelease, E> {
                 match text {
                     "client" => Ok(RawRelease::Client),
+                    "nobody" => Ok(RawRelease::Nobody),
                     "token" => Ok(RawRelease::Token),
                     _ => Err(E::custom("must be \"client\", \"token\" or a table of approvers")),
                 }

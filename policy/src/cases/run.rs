@@ -198,9 +198,10 @@ fn release(written: &RawRelease) -> Release {
     match written {
         RawRelease::Client => Release::client(),
         RawRelease::Token => Release { token: true, ..Release::client() },
+        RawRelease::Nobody => Release { nobody: true, ..Release::client() },
         RawRelease::Approvers(RawApprovers { approvers, of }) => Release {
-            token: false,
             approvers: [Approvers { needed: *approvers, of: of.iter().cloned().collect() }].into(),
+            ..Release::client()
         },
         RawRelease::All(all) => all.iter().fold(Release::client(), |sum, one| sum.and(&release(one))),
     }

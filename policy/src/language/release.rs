@@ -68,6 +68,6 @@ pub(crate) fn read(page: &Page<'_>, raw: &Spanned<Raw>) -> Result<Release, stric
         Some(needed) if usize::try_from(needed).is_ok_and(|needed| needed > of.len()) => {
             refuse(format!("{needed} approvers are wanted, {} named", of.len()))
         }
-        Some(needed) => Ok(Release { token: false, approvers: BTreeSet::from([Approvers { needed, of }]) }),
+        Some(needed) => Ok(Release { approvers: BTreeSet::from([Approvers { needed, of }]), ..Release::client() }),
     }
 }

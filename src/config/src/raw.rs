@@ -199,7 +199,7 @@ impl Page<'_> {
         let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8007)));
         let auth = self.value(&raw.auth, "[api] auth", |s| match s {
             "none" => Ok(Auth::None),
-            _ => Err("only \"none\" is possible so far; tokens and mTLS come later".into()),
+            _ => Err("only \"none\" is possible: the API asks nobody who they are (a token is asked for where a policy wants one for a release)".into()),
         })?;
         let auth = auth.unwrap_or(Auth::None);
         if auth == Auth::None && !listen.ip().is_loopback() {

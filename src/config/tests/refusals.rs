@@ -156,7 +156,7 @@ fn an_open_door_off_loopback_is_refused() {
     refused_below("[api]", "listen = \"0.0.0.0:8007\"", "must be a loopback address");
     refused_below("[api]", "listen = \"[::]:8007\"\nauth = \"none\"", "must be a loopback address");
     refused_below("[api]", "listen = \"localhost\"", "an IP address and a port");
-    refused_below("[api]", "auth = \"token\"", "tokens and mTLS come later");
+    refused_below("[api]", "auth = \"token\"", "only \"none\" is possible");
     refused_below("[api]", "public_url = \"ftp://h\"", "ws:// or wss://");
 }
 

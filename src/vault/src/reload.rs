@@ -64,7 +64,7 @@ fn replace(room: &Arc<Room>, next: Active, who: &str) -> Result<Reloaded, String
     let opening = room.opening.lock().unwrap_or_else(PoisonError::into_inner);
     let before = room.policy.active();
     let warnings = next.policy.warnings().into_iter().take(MOST_WARNINGS);
-    let reloaded = Reloaded {
+    let mut reloaded = Reloaded {
         source: next.source(),
         was: before.hash(),
         hash: next.hash(),
@@ -78,6 +78,9 @@ fn replace(room: &Arc<Room>, next: Active, who: &str) -> Result<Reloaded, String
             let again = room.clone();
             room.pool.spawn(move || again.try_open(0));
         }
+        reloaded.warnings.push(
+            "the vault is not at work: the policy was read, and comes into force once the vault opens and its deed's people agree".into(),
+        );
         return Ok(reloaded);
     };
     vault.named.know(&next.policy)?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const UNKNOWN: &str = "Not known: what people would have done with what is held now (who released it then is taken to release it again), and what a \
+const UNKNOWN: &str = "Windows begin empty: what was approved before is not counted. Not known: what people would have done with what is held now (who released it then is taken to release it again), and what a \
                        callback would have said. Each action is judged as of when it was first seen.";
 
 /// A decision that would be another one.

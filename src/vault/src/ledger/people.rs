@@ -56,7 +56,7 @@ impl Word {
 
     /// Whether it is enough to reject what a release holds: never more than a token is wanted.
     pub fn rejects(&self, release: &Release) -> bool {
-        let open = *release == Release::client() || matches!(self.source, Source::Operator(_));
+        let open = !release.token && release.approvers.is_empty() || matches!(self.source, Source::Operator(_));
         open || self.token.is_some() || !self.people.is_empty()
     }
 }
@@ -278,6 +278,11 @@ impl Hearing<'_> {
 
 /// What is missing still, and what to do.
 fn lacks(release: &Release, word: &Word, fresh: bool) -> Answer {
+    if release.nobody {
+        return Answer::Refused(Refusal::Denied(
+            "a deny rule may be about it: nobody releases it before that is known".into(),
+        ));
+    }
     let no_token = release.token && word.token.is_none();
     let missing = release.approvers.iter().filter(|group| group.have(&word.people) < group.needed);
     let mut words: Vec<String> = missing
