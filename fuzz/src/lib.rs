@@ -115,7 +115,7 @@ fn known() -> &'static [Vec<u8>] {
 
 pub fn feed_event(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Ok(pending) = event::relevant(text, "me", 1_000) {
+    if let Ok(pending) = event::relevant(text, "me", 1_000, true) {
         assert!(pending.expires > 1_000);
         assert!(pending.claim.is_none_or(|claim| claim.chars().count() <= ipc::MAX_WORDS));
     }

@@ -143,6 +143,14 @@ impl Decoded {
         }
     }
 
+    /// How many movements there are; at least one.
+    pub(crate) fn moves(&self) -> usize {
+        match self {
+            Decoded::Wallet(wallet) => (wallet.transfers.len() + wallet.settlements.len()).max(1),
+            _ => 1,
+        }
+    }
+
     /// One line for people: safe to print, at most some hundred characters. `bytes` are those that were decoded.
     pub fn summary(&self, bytes: &[u8]) -> String {
         match self {

@@ -11,7 +11,7 @@ use crate::release::Release;
 use crate::rules::{Policy, Rule};
 use crate::subject::{Around, Subject};
 use crate::verdict::Verdict;
-use crate::windows::{Demand, Movement, going};
+use crate::windows::{Demand, Movement, going, unmeasured};
 
 /// What is to be judged.
 #[derive(Debug, Clone, Copy)]
@@ -71,12 +71,17 @@ impl Judgement {
     }
 }
 
+/// Moves of one action, all its messages together, that a rule can approve at the most.
+const MOST_MOVES: usize = 1024;
+
 impl Policy {
     /// Judges an action. Pure: the same input has the same judgement, for ever. What was approved before is not looked at:
     /// that is what [`Judgement::demands`] ask the ledger.
     pub fn judge(&self, action: &Action<'_>) -> Judgement {
         let decoded: Vec<Decoded> = action.messages.iter().map(|message| decode(message)).collect();
         let around = Around::new(action, &decoded, &self.zone);
+        // Each is a row of the ledger for as long as windows look back.
+        let many = decoded.iter().map(Decoded::moves).sum::<usize>() > MOST_MOVES;
         let mut opinions = Vec::with_capacity(decoded.len());
         let (mut facts, mut all) = (Vec::with_capacity(decoded.len()), Vec::new());
         for (message, decoded) in action.messages.iter().zip(&decoded) {
@@ -88,8 +93,15 @@ impl Policy {
                 self.opinion(&subject)
             };
             let any_case = subject.wallet.as_ref().is_some_and(|w| self.currencies.any_case(w.asset.currency));
-            all.extend(going(&subject, any_case, opinion.rule.map(|rule| rule.name.as_str())));
+            if !many {
+                all.extend(going(&subject, any_case, opinion.rule.map(|rule| rule.name.as_str())));
+            }
             opinions.push(opinion);
+        }
+        if many {
+            all.push(unmeasured(None));
+            let why = format!("it makes more than {MOST_MOVES} moves at once");
+            opinions.push(Opinion::built_in(Verdict::Hold, why));
         }
         let demands = self.windows.iter().flat_map(|window| window.demands(&all)).collect();
         let release = self.release_of(&opinions);

@@ -54,6 +54,8 @@ pub(crate) struct Moved<'a> {
     pub(crate) to: String,
     /// `None`: negative, which no wallet can mean.
     pub(crate) amount: Option<u64>,
+    /// The fee-like number beside it; `None`: negative.
+    pub(crate) fee: Option<u64>,
     /// The lists that the destination is in.
     pub(crate) lists: &'a [ListId],
     /// The lists that it may be in: where the currency is not in the table, whatever the case of its letters.
@@ -128,15 +130,16 @@ impl<'a> Wallet<'a> {
         let any_case = currencies.any_case(asset.currency);
         let known = currencies.coded(asset.currency).is_some();
         // `said` is an address as it stands there: what makes a verdict stricter looks at that.
-        let moved = |to: String, said: Option<&str>, amount: i64| {
+        let moved = |to: String, said: Option<&str>, amount: i64, fee: i64| {
             let may_be_in = lists.of(said.unwrap_or(&to), any_case || !known);
-            Moved { lists: lists.of(&to, any_case), may_be_in, amount: u64::try_from(amount).ok(), to }
+            let (amount, fee) = (u64::try_from(amount).ok(), u64::try_from(fee).ok());
+            Moved { lists: lists.of(&to, any_case), may_be_in, amount, fee, to }
         };
         let outside = asset
             .settlements
             .iter()
-            .map(|s| moved(outside(&s.destination).into_owned(), Some(&s.destination), s.amount));
-        let within = asset.transfers.iter().map(|t| moved(inside(&t.to), None, t.amount));
+            .map(|s| moved(outside(&s.destination).into_owned(), Some(&s.destination), s.amount, s.fee));
+        let within = asset.transfers.iter().map(|t| moved(inside(&t.to), None, t.amount, 0));
         Wallet {
             asset,
             id: hex::encode(&asset.id),

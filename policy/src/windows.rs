@@ -14,7 +14,7 @@ pub struct Movement {
     pub wallet: String,
     /// As lists have it (`wallet:HEX` for one inside), folded where the currency's addresses have no case; empty where there is none.
     pub destination: String,
-    /// In the currency's smallest unit.
+    /// In the currency's smallest unit; of a settlement with its fee.
     pub amount: u64,
     /// The rule that approves it, or holds it; `None`: no rule.
     pub rule: Option<String>,
@@ -157,28 +157,34 @@ impl Window {
     }
 }
 
+/// Something of which nothing can be read.
+pub(crate) fn unmeasured(rule: Option<&str>) -> Going {
+    let (wallet, destination) = Default::default();
+    let movement = Movement { currency: 0, wallet, destination, amount: 0, rule: rule.map(str::to_owned) };
+    Going { movement, known: false, moves: false }
+}
+
 /// What an action's message lets go, with the rule that decides on it.
 pub(crate) fn going(subject: &Subject<'_>, any_case: bool, rule: Option<&str>) -> Vec<Going> {
-    let empty = Movement {
-        currency: 0,
-        wallet: String::new(),
-        destination: String::new(),
-        amount: 0,
-        rule: rule.map(str::to_owned),
-    };
-    let Some(wallet) = &subject.wallet else { return vec![Going { movement: empty, known: false, moves: false }] };
+    let empty = unmeasured(rule);
+    let Some(wallet) = &subject.wallet else { return vec![empty] };
+    let Going { movement: empty, .. } = empty;
     let of_wallet = Movement { currency: wallet.asset.currency, wallet: wallet.id.clone(), ..empty };
     if wallet.moves.is_empty() {
         return vec![Going { movement: of_wallet, known: true, moves: false }];
     }
-    let one = |moved: &Moved<'_>| Going {
-        movement: Movement {
-            destination: if moved.to == "wallet:" { String::new() } else { Wallet::canonical(&moved.to, any_case) },
-            amount: moved.amount.unwrap_or_default(),
-            ..of_wallet.clone()
-        },
-        known: moved.amount.is_some(),
-        moves: true,
+    let one = |moved: &Moved<'_>| {
+        // A fee goes too: many small withdrawals would drain a wallet by theirs.
+        let gone = moved.amount.zip(moved.fee).and_then(|(amount, fee)| amount.checked_add(fee));
+        Going {
+            movement: Movement {
+                destination: if moved.to == "wallet:" { String::new() } else { Wallet::canonical(&moved.to, any_case) },
+                amount: gone.unwrap_or_default(),
+                ..of_wallet.clone()
+            },
+            known: gone.is_some(),
+            moves: true,
+        }
     };
     wallet.moves.iter().map(one).collect()
 }

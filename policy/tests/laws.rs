@@ -261,7 +261,7 @@ proptest! {
         let judgement = common::generous().judge(&case.action());
         if judgement.verdict == Verdict::Approve {
             let amounts = |(_, wallet): (PbAsset, PbWallet)| {
-                let settled: i128 = wallet.settlements.iter().map(|s| i128::from(s.amount)).sum();
+                let settled: i128 = wallet.settlements.iter().map(|s| i128::from(s.amount) + i128::from(s.fee_like)).sum();
                 settled + wallet.transfers.iter().map(|t| i128::from(t.amount)).sum::<i128>()
             };
             let wired: i128 = case.messages.iter().filter_map(|message| on_the_wire(message)).map(amounts).sum();

@@ -20,7 +20,7 @@ use asking::{Asking, Consultation, Entered, Settings};
 use config::Config;
 use config::seams::{crash_point, pace};
 use hsm::Role;
-use ipc::{Failure, Method, Outcome, Place, Refusal, Secret, Verb};
+use ipc::{Failure, Method, Outcome, Place, Refusal, Secret};
 use policy::Verdict;
 use question::Question;
 use std::sync::Arc;
@@ -187,8 +187,14 @@ fn opined(room: &Arc<Room>, vault: &Arc<Vault>, consultation: Consultation, said
     match said {
         Said::Approve(seconded, heard) => {
             room.callback.asking.leave(&consultation.judged);
-            tracing::info!(action = %consultation.judged.seen().id, "the callback says APPROVE");
-            (consultation.then)(consultation.judged.seconded(seconded, Some(heard)));
+            let Consultation { judged, then, .. } = consultation;
+            tracing::info!(action = %judged.seen().id, "the callback says APPROVE");
+            if vault.is_over(judged.seen()) {
+                return expire(room, vault, &judged.seen().id);
+            }
+            // Asking took its time: hours may be over, or the policy another one.
+            let judged = judged.anew(&room.policy.active().policy, vault.wall_clock.now());
+            then(judged.seconded(seconded, Some(heard)));
         }
         Said::Reject(reason, heard) => {
             room.callback.asking.leave(&consultation.judged);
@@ -210,9 +216,7 @@ fn unanswered(room: &Arc<Room>, vault: &Arc<Vault>, consultation: Consultation, 
     room.callback.asking.leave(&judged);
     let id = judged.seen().id.clone();
     tracing::warn!(action = %id, "no second opinion: {why}");
-    for (_, reply) in vault.waiting.take(&id, |verb| verb == Verb::Approve) {
-        reply.refuse(Refusal::NoSecondOpinion(ipc::bounded(why)));
-    }
+    vault.waiting.refuse_approvals(&id, &Refusal::NoSecondOpinion(ipc::bounded(why)));
     let awaited = judged.judgement().verdict == Verdict::Approve;
     let judged = judged.overruled(Verdict::Hold, format!("no second opinion: {why}"), heard);
     write(room, vault, judged, move |t, judged, now| second::unanswered(t, judged, awaited, time::look(t)?.agent, now));

@@ -150,11 +150,23 @@ pub fn contradicted(vault: &Arc<Vault>, id: &ActionId, what: &'static str) {
     );
 }
 
+/// Nothing was changed by what was found out of an action. Where that was of another announcement than it has by now, nothing else
+/// goes on with it.
+pub fn stood(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId) {
+    let (room, then, wanted) = (room.clone(), vault.clone(), id.clone());
+    vault.ledger.post(
+        move |t| Row::read(t, &wanted),
+        move |row| match row {
+            Ok(Some(row)) if row.state == State::Seen => fetch(&room, &then, row.seen, Wanted::by_us()),
+            Ok(_) => reconsider(&room, &then, id),
+            Err(e) => untold(&then, &id, &e),
+        },
+    );
+}
+
 /// Nobody may release what policy denies.
 pub fn refuse_approvals(vault: &Vault, id: &ActionId, why: &str) {
-    for (_, reply) in vault.waiting.take(id, |verb| verb == Verb::Approve) {
-        reply.refuse(Refusal::Denied(why.to_owned()));
-    }
+    vault.waiting.refuse_approvals(id, &Refusal::Denied(why.to_owned()));
 }
 
 /// Somebody may have come to wait while the action was on its way to where it stands now.

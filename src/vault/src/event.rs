@@ -29,17 +29,19 @@ pub struct Pending {
     pub expires: u64,
 }
 
-/// The action that an event asks us to decide; or why it is none of ours.
-pub fn relevant(message: &str, agent: &str, now: u64) -> Result<Pending, String> {
+/// The action that an event asks us to decide; or why it is none of ours. By a wall clock that is not believed (`sure` false)
+/// nothing is expired, and nothing is open for too long but what is so by a year.
+pub fn relevant(message: &str, agent: &str, now: u64, sure: bool) -> Result<Pending, String> {
     let event: Event = serde_json::from_str(message).map_err(|e| bounded(&format!("no event ({e})")))?;
     let id = ActionId::try_from(event.id).map_err(|e| e.to_string())?;
     match () {
         () if event.agent != agent => Err(format!("{id} is another agent's")),
         () if event.status != "pending" => Err(format!("{id} is {}", bounded(&event.status))),
-        () if event.expires <= now => Err(format!("{id} is expired")),
+        () if sure && event.expires <= now => Err(format!("{id} is expired")),
         () if i64::try_from(event.expires).is_err() => Err(format!("{id} expires at no time")),
         () => {
-            let expires = event.expires.min(now + LATEST);
+            let latest = if sure { LATEST } else { 12 * LATEST };
+            let expires = event.expires.min(now + latest);
             Ok(Pending { id, claim: event.claim.map(|claim| bounded(&claim)), expires })
         }
     }
@@ -56,10 +58,18 @@ mod tests {
     }
 
     #[test]
+    fn by_a_clock_that_is_not_believed_nothing_is_expired() {
+        let past = relevant(&event("me", "pending", "99"), "me", 100, false).unwrap();
+        assert_eq!(past.expires, 99);
+        let late = relevant(&event("me", "pending", "9223372036854775807"), "me", 100, false).unwrap();
+        assert_eq!(late.expires, 100 + 12 * LATEST);
+    }
+
+    #[test]
     fn only_a_pending_event_of_ours_that_has_time_left_is_acted_on() {
-        let seen = relevant(&event("me", "pending", "101"), "me", 100).unwrap();
+        let seen = relevant(&event("me", "pending", "101"), "me", 100, true).unwrap();
         assert_eq!((seen.claim.as_deref(), seen.expires), (Some("ApproveTransfer"), 101));
-        let late = relevant(&event("me", "pending", "9223372036854775807"), "me", 100).unwrap();
+        let late = relevant(&event("me", "pending", "9223372036854775807"), "me", 100, true).unwrap();
         assert_eq!(late.expires, 100 + LATEST);
         let mut refused = vec![String::new(), "garbage".into(), "[]".into(), "null".into()];
         refused.push(event("you", "pending", "101"));
@@ -67,7 +77,7 @@ mod tests {
         refused.extend(["100", "0", "-1", "1e400", "18446744073709551615"].map(|time| event("me", "pending", time)));
         refused.push(event("me", "pending", "101").replace("w1", "../init"));
         for message in refused {
-            assert!(relevant(&message, "me", 100).is_err(), "{message}");
+            assert!(relevant(&message, "me", 100, true).is_err(), "{message}");
         }
     }
 }

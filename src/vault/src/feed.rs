@@ -22,7 +22,8 @@ const MOST_UNSEEN: usize = 20_000;
 pub fn receive(room: &Arc<Room>, message: String, reply: Reply) {
     let seen = room.vault().ok().and_then(|vault| {
         let agent = vault.agent()?;
-        match event::relevant(&message, &agent.id, clock::now()) {
+        let now = vault.wall_clock.now();
+        match event::relevant(&message, &agent.id, now.unwrap_or_else(clock::now), now.is_some()) {
             Ok(event) => Some((vault, Seen { id: event.id, claim: event.claim, expires: Some(event.expires) })),
             Err(why) => {
                 tracing::info!("a feed message is not acted on: {why}");

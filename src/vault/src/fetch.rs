@@ -2,7 +2,7 @@
 
 use crate::callback;
 use crate::clock;
-use crate::decide::{PATIENCE, brought, contradicted, reconsider, refuse_approvals};
+use crate::decide::{PATIENCE, brought, contradicted, reconsider, refuse_approvals, stood};
 use crate::ledger::{self, Fate, Heard, Settling};
 use crate::outcome::{self, Said};
 use crate::pipeline::{By, Judged, Seen};
@@ -222,7 +222,7 @@ pub fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result
             let words = "the backend gave other bytes for this action than it did first; the others are not signed";
             vault.alarm(Some(&id), words);
             if held {
-                vault.waiting.refuse(&id, &Refusal::Malformed(words.into()));
+                vault.waiting.refuse_approvals(&id, &Refusal::Malformed(words.into()));
             } else {
                 reconsider(room, vault, id);
             }
@@ -236,12 +236,13 @@ pub fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result
             tracing::warn!(action = %id, "not released: {why}");
             not_now(room, vault, id, &Refusal::Window(why));
         }
-        Ok(Fate::Stands) => reconsider(room, vault, id),
+        Ok(Fate::Stands) => stood(room, vault, id),
         Ok(Fate::Stale(seen, messages)) => {
             tracing::info!(action = %id, "judged anew: the policy was replaced meanwhile");
             let (room, vault) = (room.clone(), vault.clone());
             room.pool.clone().spawn(move || match messages.is_empty() {
-                // It could not be read, and somebody rejects it.
+                // It could not be read, and somebody rejects it; what the feed announced is the vault's own matter too.
+                true if seen.expires.is_some() => fetch(&room, &vault, seen, Wanted::by_us()),
                 true => fetch(&room, &vault, seen, Wanted::by_them()),
                 false => judge(&room, &vault, seen, messages),
             });
@@ -250,9 +251,9 @@ pub fn recorded(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, fate: Result
     }
 }
 
-/// Nothing was recorded; who asked is told why.
+/// Nothing was recorded; who wanted it approved is told why. A rejection needs nothing of that.
 fn not_now(room: &Arc<Room>, vault: &Arc<Vault>, id: ActionId, refusal: &Refusal) {
-    vault.waiting.refuse(&id, refusal);
+    vault.waiting.refuse_approvals(&id, refusal);
     // Where the feed told of it, policy has not judged it yet.
     take_up(room, vault, id, Tries::default());
 }

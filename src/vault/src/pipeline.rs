@@ -72,6 +72,11 @@ impl Judged {
         Self { seen, messages, judgement, policy, had_time, seconded: None, heard: None }
     }
 
+    /// The same action, judged by this policy and at this time.
+    pub fn anew(self, policy: &policy::Policy, now: Option<u64>) -> Self {
+        Self::new(policy, self.seen, self.messages, now)
+    }
+
     pub fn seen(&self) -> &Seen {
         &self.seen
     }

@@ -295,6 +295,9 @@ impl Room {
         if lane == Lane::Courier {
             self.errands.lane_ended(connection);
         }
+        if let Ok(vault) = self.vault() {
+            vault.waiting.forget_lost();
+        }
     }
 
     pub fn feed_state(&self) -> FeedState {

@@ -105,6 +105,21 @@ impl Waiting {
         late
     }
 
+    /// Those who want it approved: a rejection goes on.
+    pub fn refuse_approvals(&self, id: &ActionId, refusal: &Refusal) {
+        for (_, reply) in self.take(id, |verb| verb == Verb::Approve) {
+            reply.refuse(refusal.clone());
+        }
+    }
+
+    /// Who has gone brings nothing any more.
+    pub fn forget_lost(&self) {
+        self.lock().retain(|_, of_it| {
+            of_it.retain(|waiter| !waiter.reply.is_lost());
+            !of_it.is_empty()
+        });
+    }
+
     pub fn refuse(&self, id: &ActionId, refusal: &Refusal) {
         for (_, reply) in self.take(id, |_| true) {
             reply.refuse(refusal.clone());

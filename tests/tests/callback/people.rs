@@ -134,3 +134,28 @@ fn of_many_who_approve_all_join_one_question() {
     assert_eq!(callback.asked().len(), 1);
     house.assert_no_panic();
 }
+
+#[test]
+fn what_the_feed_announces_while_a_client_is_asked_about_is_not_forgotten() {
+    let thinking = Arc::new((Mutex::new(true), Condvar::new()));
+    let done = Thinking(thinking.clone());
+    let callback = Callback::start(move |asked| {
+        let (thinks, changed) = &*thinking;
+        drop(changed.wait_while(thinks.lock().unwrap(), |thinks| *thinks).unwrap());
+        asked.says(if asked.number == 0 { "IGNORE" } else { "APPROVE" })
+    });
+    let house = house(&callback, Some(APPROVE_ALL), "timeout_seconds = 60");
+    house.order(json!({"id": "early", "announce": false}));
+    let told = thread::scope(|scope| {
+        let early = scope.spawn(|| house.approve("early").status);
+        until("it is asked", || callback.asked().len() == 1, || house.log());
+        house.control("POST", "/actions/early/announce", None);
+        house.logged(&["it is asked about already", "early"]);
+        done.end();
+        early.join().unwrap()
+    });
+    assert_eq!(told, 503);
+    house.wait("approved=1");
+    approved_once(&house, "early");
+    house.assert_no_panic();
+}

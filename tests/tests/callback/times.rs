@@ -154,3 +154,25 @@ fn while_the_wall_clock_is_not_believed_nobody_is_asked_and_what_waited_for_it_i
     assert_eq!(callback.asked_about(&id).len(), 1);
     house.assert_no_panic();
 }
+
+#[test]
+fn an_approve_counts_by_the_time_at_which_it_comes() {
+    let policy = format!("{APPROVE_ALL}min_time_to_expiry = \"3580s\"\n");
+    let dir = tempfile::tempdir().unwrap();
+    let clocks = dir.path().join("clocks");
+    let later = clocks.clone();
+    let callback = Callback::start(move |asked| {
+        if asked.action() == "late" {
+            // Not a jump, and time all the same.
+            std::fs::write(&later, "40 0").unwrap();
+        }
+        asked.says("APPROVE")
+    });
+    let house = house_with(&callback, Some(&policy), "", vec![("SIGNING_AGENT_TEST_CLOCKS", clocks)]);
+    house.order(json!({"id": "soon", "expiresIn": 3600}));
+    house.wait("approved=1");
+    house.order(json!({"id": "late", "expiresIn": 3600}));
+    house.logged(&["held: no rule approves it", "late"]);
+    unsigned(&house, "late", "pending");
+    house.assert_no_panic();
+}

@@ -139,7 +139,12 @@ pub fn hear(
     let by_policy = readable && (judged.seen().expires.is_some() || judged.is_denied());
     let (mut fate, mut second) = (None, None);
     match Row::read(transaction, &hearing.id)? {
-        Some(row) if row.state != State::Seen || row.seen != *judged.seen() => fate = Some(Fate::Stands),
+        Some(row)
+            if (row.state != State::Seen || row.seen != *judged.seen())
+                && !row.may_be_judged_anew(transaction, &judged)? =>
+        {
+            fate = Some(Fate::Stands);
+        }
         // By policy, as if nobody had asked. What the feed did not announce was a client's wish alone.
         _ if by_policy && judged.wants_second(&By::Policy) => second = Some((judged, By::Policy)),
         _ if by_policy => fate = Some(judge(transaction, judged, now)?),

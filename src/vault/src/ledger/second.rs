@@ -35,7 +35,9 @@ pub fn unanswered(
     match Row::read(transaction, &seen.id)? {
         Some(row) if other_bytes(transaction, &row, judged)? => return Ok(other(&row)),
         Some(Row { state: State::Held, .. }) if !held_for_clock::forget(transaction, &seen.id)? => {
-            let sql = "UPDATE awaited SET asked = ?2 WHERE action = ?1";
+            let known = "UPDATE awaited SET asked = ?2 WHERE action = ?1";
+            // It may be that another policy held it, and this one approves it.
+            let sql = if awaited { "INSERT OR REPLACE INTO awaited (action, asked) VALUES (?1, ?2)" } else { known };
             transaction.prepare_cached(sql)?.execute(params![seen.id.as_str(), agent])?;
             return Ok(Fate::Held(why));
         }
