@@ -16,7 +16,7 @@ const SPEED: &str = "SIGNING_AGENT_TEST_SPEED";
 
 /// Transfers are approved, withdrawals denied, what is no asset waits for the partner app.
 const POLICY: &str = "[[rule]]\nname = \"transfers\"\nverdict = \"approve\"\naction_types = [\"ApproveTransfer\"]\nunlimited = true\n\
-                      \n[[rule]]\nname = \"withdrawals\"\nverdict = \"deny\"\naction_types = [\"ApproveWithdraw\"]\n";
+                      \n[[rule]]\nname = \"withdrawals\"\nverdict = \"deny\"\nkinds = [\"wallet\"]\naction_types = [\"ApproveWithdraw\"]\n";
 
 /// The rooms' names and process ids, in one order.
 fn rooms(house: &House) -> Vec<(String, u32)> {
