@@ -2,6 +2,8 @@
 //! Leaves: nothing; a target that panics, hangs or grows without bound has found something.
 //! Never: a token, a network, a file.
 
+#[path = "../../src/vault/src/digest.rs"]
+mod digest;
 #[path = "../../src/vault/src/event.rs"]
 #[allow(dead_code)]
 mod event;

@@ -9,6 +9,7 @@ mod callback;
 mod clock;
 mod decide;
 mod deed;
+mod digest;
 mod doors;
 mod drafts;
 mod errands;

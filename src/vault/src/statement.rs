@@ -1,7 +1,7 @@
 //! An approver's statement (docs/people.md): one line of JSON, signed with their SSH key. The signature is verified over the
 //! octets as they came before anything in them is read.
 
-use crate::ledger::messages_digest;
+use crate::digest::messages_digest;
 use crate::ssh::{self, Key};
 use ipc::{ActionId, CredentialFault, SignedStatement, Verb};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! What was answered: a JWT by the answerer's key. The signature is looked at first; only then is a closed, bounded set of claims read.
 
 use super::question::Question;
+use crate::digest::messages_digest;
 use crate::jws;
-use crate::ledger::messages_digest;
 use ipc::ActionId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

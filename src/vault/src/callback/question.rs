@@ -1,8 +1,8 @@
 //! What is asked: a JWT by the audit key (docs/callback.md), of a nonce that no other question has.
 
 use super::answer::{self, Invalid, Said};
+use crate::digest::messages_digest;
 use crate::jws;
-use crate::ledger::messages_digest;
 use crate::pipeline::{By, Judged};
 use ipc::ActionId;
 use policy::{Facts, Verdict, decode};

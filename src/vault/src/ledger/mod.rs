@@ -23,7 +23,7 @@ pub use in_force::{InForce, LastSigned};
 pub use people::{Brought, Heard, Source, Word, hear};
 pub use registration::{Phase, RegistrationRow};
 pub use signing::{Kept, Recorded, Submitted, UnderWay, keep};
-pub use story::{contradiction, messages_digest};
+pub use story::contradiction;
 pub use windows::forget;
 
 use config::seams::crash_point;

@@ -3,8 +3,8 @@
 
 use super::actions::{Fate, Row, State, approve, frozen, judge, other, other_bytes, reject, standing};
 use super::in_force::{is_in_force, stale};
-use super::story::messages_digest;
 use super::{audit, held_for_clock, tokens};
+use crate::digest::messages_digest;
 use crate::pipeline::{By, Judged};
 use crate::statement::{self, Unfit, Verified};
 use ipc::{ActionId, Answer, CredentialFault, Refusal, Scope, Verb};

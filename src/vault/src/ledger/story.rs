@@ -59,10 +59,3 @@ pub fn digests(messages: &[Vec<u8>]) -> Vec<String> {
 pub fn digest(message: &[u8]) -> [u8; 32] {
     Sha256::digest(message).into()
 }
-
-/// What names an action's messages, all of them and their order: SHA-256 over their SHA-256 digests.
-pub fn messages_digest(messages: &[Vec<u8>]) -> [u8; 32] {
-    let mut all = Sha256::new();
-    messages.iter().for_each(|message| all.update(digest(message)));
-    all.finalize().into()
-}
