@@ -117,6 +117,11 @@ fn what_a_file_may_not_say_is_refused_with_its_place() {
     }
     assert!(Suite::parse("[[case]]\nname = \"a\"\nfacts = {}\nexpect = { verdict = \"hold\" }").is_err(), "no policy");
     assert!(Suite::parse(POLICY).is_err(), "no case");
+    let two = format!(
+        "policy = \"p.toml\"\n{POLICY}[[case]]\nname = \"a\"\nfacts = {{}}\nexpect = {{ verdict = \"hold\" }}\n"
+    );
+    let refused = Suite::parse(&two).err().unwrap().to_string();
+    assert!(refused.contains("exclude each other"), "{refused}");
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn all_of_it_is_understood() {
     assert_eq!((policy.serial(), policy.len(), policy.is_empty()), (Some(7), 3, false));
     assert_eq!(policy.approvers(), BTreeSet::from(["alice", "bob", "carol"].map(str::to_owned)));
     assert_eq!(policy.warnings(), []);
+    assert_eq!((Policy::hold_all().len(), Policy::hold_all().is_empty()), (0, true));
 }
 
 #[test]
