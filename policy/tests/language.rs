@@ -260,7 +260,9 @@ fn what_can_hardly_be_meant_is_warned_of() {
         assert!(!said.iter().any(|warning| warning.words.contains("a window does")), "{said:?}");
     }
     warned(&format!("{approve}max_amount_per_transfer = \"1 ETH\"\n"), "neither an action of many");
-    let least = format!("{limited}min_amount_per_action = \"1 ETH\"\n");
+    let least = format!(
+        "{limited}min_amount_per_action = \"1 ETH\"\nmin_time_to_expiry = \"1h\"\nmax_time_to_expiry = \"1h\"\n"
+    );
     assert!(!policy(&least).warnings().iter().any(|warning| warning.words.contains("never decide")));
 }
 

@@ -3,6 +3,7 @@
 //! Never: a secret (a PIN file is named here and read only when it is asked for), nor a guess at what a typing error meant.
 
 mod backend;
+mod callback;
 mod check;
 pub mod command_line;
 pub mod logging;

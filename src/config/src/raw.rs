@@ -8,14 +8,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::callback::RawCallback;
 use crate::people::RawPeople;
 use crate::strict::{self, Error};
 use crate::{
-    Api, Audit, Auth, Backend, Callback, Config, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, Pin, PolicyFile,
-    Profile, Sealing, State, Token, check,
+    Api, Audit, Auth, Backend, Config, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, Pin, PolicyFile, Profile,
+    Sealing, State, Token, check,
 };
 
-type Text = Option<Spanned<String>>;
+pub(crate) type Text = Option<Spanned<String>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,17 +92,6 @@ struct RawPolicy {
     shadow: Text,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCallback {
-    url: Text,
-    public_key_file: Text,
-    ca_file: Text,
-    timeout_seconds: Option<Spanned<i64>>,
-    retries: Option<Spanned<i64>>,
-    retry_seconds: Option<Spanned<i64>>,
-}
-
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct RawState {
@@ -160,7 +150,7 @@ pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
 }
 
 pub(crate) struct Page<'a> {
-    text: &'a str,
+    pub(crate) text: &'a str,
     base: &'a Path,
 }
 
@@ -199,7 +189,7 @@ impl Page<'_> {
         let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8007)));
         let auth = self.value(&raw.auth, "[api] auth", |s| match s {
             "none" => Ok(Auth::None),
-            _ => Err("only \"none\" is possible: the API asks nobody who they are (a token is asked for where a policy wants one for a release)".into()),
+            _ => Err("only \"none\" is possible: the API as a whole asks nobody for a token".into()),
         })?;
         let auth = auth.unwrap_or(Auth::None);
         if auth == Auth::None && !listen.ip().is_loopback() {
@@ -276,32 +266,6 @@ impl Page<'_> {
             recovery_recipients.push(recipient);
         }
         Ok(Sealing { recovery_recipients })
-    }
-
-    fn callback(&self, raw: Spanned<RawCallback>) -> Result<Callback, Error> {
-        let here = raw.span().start;
-        let missing = |key: &str| {
-            Error::at(
-                self.text,
-                here,
-                format!(
-                    "[callback] {key} is missing: a second opinion needs both, whom to ask and whose answer to believe"
-                ),
-            )
-        };
-        let raw = raw.into_inner();
-        let url = self.value(&raw.url, "[callback] url", |s| check::remote_url(s, "https", "http"))?;
-        let seconds = |number, key, range, default| self.number(number, key, range, default).map(Duration::from_secs);
-        Ok(Callback {
-            url: url.ok_or_else(|| missing("url"))?,
-            public_key_file: self
-                .path(&raw.public_key_file, "[callback] public_key_file")?
-                .ok_or_else(|| missing("public_key_file"))?,
-            ca_file: self.path(&raw.ca_file, "[callback] ca_file")?,
-            timeout: seconds(&raw.timeout_seconds, "[callback] timeout_seconds", 1..=60, 10)?,
-            retries: u32::try_from(self.number(&raw.retries, "[callback] retries", 0..=20, 3)?).unwrap_or(u32::MAX),
-            retry_wait: seconds(&raw.retry_seconds, "[callback] retry_seconds", 1..=300, 5)?,
-        })
     }
 
     fn ledger(&self, raw: &RawLedger) -> Result<Ledger, Error> {
@@ -381,11 +345,11 @@ impl Page<'_> {
         Ok(Log { format: format.unwrap_or_default(), level: level.unwrap_or_default() })
     }
 
-    fn path(&self, text: &Text, key: &str) -> Result<Option<PathBuf>, Error> {
+    pub(crate) fn path(&self, text: &Text, key: &str) -> Result<Option<PathBuf>, Error> {
         self.value(text, key, |s| check::path(s, self.base))
     }
 
-    fn value<T>(
+    pub(crate) fn value<T>(
         &self,
         text: &Text,
         key: &str,
