@@ -144,7 +144,14 @@ fn second(room: &Arc<Room>, vault: &Arc<Vault>, judged: Judged, by: By) {
         return by_policy(room, vault, judged);
     }
     let (again, then) = (room.clone(), vault.clone());
-    callback::consult(room, vault, judged, by, move |judged| hear_them(&again, &then, judged, Verb::Approve));
+    callback::consult(room, vault, judged, by, move |judged| {
+        // Another policy may have come into force meanwhile.
+        if judged.is_denied() {
+            refuse_approvals(&then, &judged.seen().id, &judged.judgement().why);
+            return record(&again, &then, judged);
+        }
+        hear_them(&again, &then, judged, Verb::Approve);
+    });
 }
 
 /// What cannot be read can be rejected all the same, by whom the policy wants for what no rule is about.
