@@ -1,13 +1,13 @@
 //! Writes the frames that the corpus of `ipc_frames` begins with.
 
-use ipc::{ActionId, Answer, Ask, Credentials, Failure, FeedState, Outcome, Refusal, Registration, Verb};
+use ipc::{ActionId, Answer, Ask, Call, Failure, FeedState, Outcome, Refusal, Registration, Verb};
 
 fn main() {
     let action = || ActionId::try_from("2IXwq4gyoiUBrIjD3VwhTpnTsxL".to_owned()).expect("an id");
     let asks = [
-        Ask::Register(Registration::new("agent", "key", "cGVt").expect("three fields")),
-        Ask::Decide { action: action(), verb: Verb::Approve, credentials: Credentials::default() },
-        Ask::FeedAfter { sequence: 7 },
+        Ask::from(Call::Register(Registration::new("agent", "key", "cGVt").expect("three fields"))),
+        Ask::from(Call::Decide { action: action(), verb: Verb::Approve, statements: Vec::new() }),
+        Ask::FeedAfter { sequence: 7, access: 1 },
         Ask::ErrandDone {
             errand: 3,
             outcome: Outcome::Reply { status: 429, body: b"later".to_vec(), retry_after: Some(5) },

@@ -29,6 +29,8 @@ pub struct Settings {
     pub bin: Option<PathBuf>,
     /// More of the configuration, whole sections.
     pub more: String,
+    /// More of `[api]`, whole lines: who is let in.
+    pub api: String,
     /// More of `[hsm]`, whole lines.
     pub hsm: String,
     /// A module in the place of the token's own.
@@ -46,6 +48,7 @@ impl Default for Settings {
             simulator: Options::default(),
             bin: None,
             more: String::new(),
+            api: "auth = \"none\"".into(),
             hsm: String::new(),
             module: None,
             environment: Vec::new(),
@@ -117,13 +120,14 @@ impl House {
             None => "",
         };
         let text = format!(
-            "[backend]\nurl = {url}\nresource = {resource}\n\n[api]\nlisten = \"127.0.0.1:0\"\n\n\
+            "[backend]\nurl = {url}\nresource = {resource}\n\n[api]\nlisten = \"127.0.0.1:0\"\n{api}\n\n\
              [hsm]\nmodule = {module}\ntoken = {label}\npin_file = {pin}\n{hsm}\n\
              [sealing]\nrecovery_recipients = [{recovery}]\n\n{policy}\n\
              [state]\ndir = \"state\"\n\n[log]\nlevel = \"{level}\"\n{more}",
             url = toml_text(&self.simulator.url()),
             resource = toml_text(&self.settings.simulator.resource),
             module = path(self.settings.module.as_ref().unwrap_or(&self.token.module)),
+            api = self.settings.api,
             hsm = self.settings.hsm,
             label = toml_text(&self.token.label),
             pin = path(&self.token.pin_file),

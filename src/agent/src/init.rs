@@ -2,12 +2,17 @@
 
 use crate::error::Error;
 use crate::{ask, own_vault, words};
-use ipc::{Answer, Ask, InitOptions, InitReport};
+use ipc::{Answer, Ask, Change, InitOptions, InitReport};
 use std::io::{self, Write};
 use std::path::Path;
 
 pub fn init(config_path: &Path, options: InitOptions) -> Result<(), Error> {
-    let (answer, running) = own_vault::ask_any(config_path, &Ask::Init(options))?;
+    let question = if options.amend {
+        Ask::Change { change: Change::Amend(options), statements: Vec::new() }
+    } else {
+        Ask::Init(options)
+    };
+    let (answer, running) = own_vault::ask_any(config_path, &question)?;
     let Answer::Initialised(report) = answer else { return Err(ask::beside_the_point()) };
     words::print(&text(&report, running, config_path))?;
     for warning in &report.warnings {

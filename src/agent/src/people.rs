@@ -4,7 +4,7 @@ use crate::ask::{self, Places};
 use crate::error::Error;
 use crate::words;
 use clap::Args;
-use ipc::{ActionId, Answer, Ask, Credentials, Secret, SignedStatement, StatementDraft, Verb};
+use ipc::{ActionId, Answer, Ask, Change, Credentials, Secret, SignedStatement, StatementDraft, Verb};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,12 @@ pub fn decide(config_path: &Path, verb: Verb, decision: Decision) -> Result<(), 
     let id = action(&decision.action)?;
     let credentials = credentials(&decision)?;
     let places = Places::find(config_path)?;
-    let question = Ask::Decide { action: id, verb, credentials };
+    let question = match verb {
+        Verb::Approve if credentials.is_empty() => {
+            Ask::Change { change: Change::Release { action: id }, statements: Vec::new() }
+        }
+        _ => Ask::Decide { action: id, verb, credentials },
+    };
     match places.ask(&question, PATIENCE)? {
         None => Err(places.nobody()),
         Some(Answer::Decided { verb: done }) if done == verb => {

@@ -3,7 +3,7 @@
 use crate::ask::{self, Places};
 use crate::error::Error;
 use crate::{own_vault, words};
-use ipc::{Answer, Ask};
+use ipc::{Answer, Ask, Change};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Stops all signing, or allows it again.
 pub fn freeze(config_path: &Path, frozen: bool) -> Result<(), Error> {
     let places = Places::find(config_path)?;
-    match places.ask(&Ask::Freeze(frozen), PATIENCE)? {
+    let unfreeze = || Ask::Change { change: Change::Unfreeze, statements: Vec::new() };
+    match places.ask(&if frozen { Ask::Freeze } else { unfreeze() }, PATIENCE)? {
         None => Err(places.nobody()),
         Some(Answer::Noted) if frozen => words::print(
             "Frozen: nothing is signed, and what policy would approve is held, also after a restart, until\n\
@@ -28,7 +29,7 @@ pub fn freeze(config_path: &Path, frozen: bool) -> Result<(), Error> {
 /// The wall clock, which jumped, is right.
 pub fn confirm_clock(config_path: &Path) -> Result<(), Error> {
     let places = Places::find(config_path)?;
-    match places.ask(&Ask::ConfirmClock, PATIENCE)? {
+    match places.ask(&Ask::Change { change: Change::ConfirmClock, statements: Vec::new() }, PATIENCE)? {
         None => Err(places.nobody()),
         Some(Answer::Noted) => words::print(
             "The wall clock is taken as it is now, on record. What was held for nothing but the clock is judged now;\n\
@@ -43,7 +44,9 @@ pub fn recover(config_path: &Path, accept_rollback: bool) -> Result<(), Error> {
     if !accept_rollback {
         return Err(Error::NotAccepted);
     }
-    let (Answer::Recovered(told), _) = own_vault::ask_any(config_path, &Ask::AcceptRollback)? else {
+    let (Answer::Recovered(told), _) =
+        own_vault::ask_any(config_path, &Ask::Change { change: Change::AcceptRollback, statements: Vec::new() })?
+    else {
         return Err(ask::beside_the_point());
     };
     words::print(&format!("{}\n", words::plain(&told)))

@@ -4,7 +4,7 @@ use crate::ask::{self, Places};
 use crate::error::Error;
 use crate::words;
 use clap::Subcommand;
-use ipc::{Answer, Ask, Scope, TokenInfo};
+use ipc::{Answer, Ask, Change, Scopes, TokenInfo};
 use serde_json::json;
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,12 +20,15 @@ pub enum Command {
     Add {
         /// 1 to 64 of a-z, 0-9, '.', '_' and '-': what the audit log calls it.
         name: String,
-        /// What it may be used for: decide (approve and reject what is held for a token).
-        #[arg(long, value_parser = scope)]
-        scope: Scope,
+        /// What it may be used for: one or more of register, decide, read, metrics and feed, with commas.
+        #[arg(long, value_name = "SCOPES")]
+        scope: Scopes,
         /// How long it is good for: 30m, 12h, 90d; until it is revoked if absent.
         #[arg(long, value_name = "TIME", value_parser = words::duration)]
         expires: Option<Duration>,
+        /// Calls that it may be used for within a minute; as many as it likes if absent.
+        #[arg(long, value_name = "N")]
+        per_minute: Option<u32>,
     },
     /// Tell which there are, and when each was used last, to the hour.
     List {
@@ -41,9 +44,10 @@ pub fn run(config_path: &Path, command: Command) -> Result<(), Error> {
     let places = Places::find(config_path)?;
     let ask = |question: Ask| places.ask(&question, PATIENCE)?.ok_or_else(|| places.nobody());
     match command {
-        Command::Add { name, scope, expires } => {
+        Command::Add { name, scope, expires, per_minute } => {
             let seconds = expires.map(|expires| expires.as_secs());
-            let Answer::TokenAdded { token, info } = ask(Ask::TokenAdd { name, scope, seconds })? else {
+            let change = Change::TokenAdd { name, scopes: scope, seconds, per_minute };
+            let Answer::TokenAdded { token, info } = ask(Ask::Change { change, statements: Vec::new() })? else {
                 return Err(ask::beside_the_point());
             };
             words::print(&format!("{}\n", token.expose()))?;
@@ -65,11 +69,6 @@ pub fn run(config_path: &Path, command: Command) -> Result<(), Error> {
     }
 }
 
-fn scope(text: &str) -> Result<Scope, String> {
-    let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
-    Scope::named(text).ok_or_else(|| format!("the scopes are: {}", known.join(", ")))
-}
-
 fn table(all: &[TokenInfo]) -> String {
     if all.is_empty() {
         return "There are no tokens.\n".into();
@@ -78,7 +77,8 @@ fn table(all: &[TokenInfo]) -> String {
         let until = token.expires.map_or_else(|| "until revoked".into(), |time| format!("until {}", words::time(time)));
         let used =
             token.used.map_or_else(|| "never used".into(), |time| format!("last used about {}", words::time(time)));
-        (token.name.clone(), format!("{}, {until}, {used}", token.scope))
+        let most = token.per_minute.map(|n| format!(", {n} calls a minute")).unwrap_or_default();
+        (token.name.clone(), format!("{}{most}, {until}, {used}", token.scopes))
     };
     words::table(&all.iter().map(row).collect::<Vec<_>>())
 }
@@ -86,7 +86,7 @@ fn table(all: &[TokenInfo]) -> String {
 fn as_json(all: &[TokenInfo]) -> String {
     let one = |token: &TokenInfo| {
         json!({
-            "name": token.name, "scope": token.scope, "made": token.made, "expires": token.expires, "used": token.used,
+            "name": token.name, "scopes": token.scopes, "per_minute": token.per_minute, "made": token.made, "expires": token.expires, "used": token.used,
         })
     };
     format!("{:#}\n", json!(all.iter().map(one).collect::<Vec<_>>()))
@@ -98,8 +98,14 @@ mod tests {
 
     #[test]
     fn a_list_says_of_each_what_it_may_and_how_long() {
-        let token =
-            |name: &str, expires, used| TokenInfo { name: name.into(), scope: "decide".into(), made: 0, expires, used };
+        let token = |name: &str, expires, used| TokenInfo {
+            name: name.into(),
+            scopes: ipc::Scope::Decide.into(),
+            per_minute: None,
+            made: 0,
+            expires,
+            used,
+        };
         let all = [token("desk", Some(951_782_400), None), token("bot", None, Some(3600))];
         assert_eq!(
             table(&all),
@@ -107,6 +113,5 @@ mod tests {
              \u{20} bot   decide, until revoked, last used about 1970-01-01 01:00:00 UTC\n"
         );
         assert_eq!(table(&[]), "There are no tokens.\n");
-        assert!(scope("decide").is_ok() && scope("all").unwrap_err().contains("decide"));
     }
 }

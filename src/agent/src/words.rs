@@ -40,6 +40,8 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::UnknownAction => "the backend knows no such action".into(),
         Refusal::Denied(words) => format!("policy denies it, and nobody may release it: {}", plain(words)),
         Refusal::Window(words) => plain(words),
+        Refusal::Access(fault) => fault.words(),
+        Refusal::NeedsSigners(words) => plain(words),
         Refusal::NeedsToken => "this takes a token with scope decide: --token-file FILE".into(),
         Refusal::NeedsApprovers(words) => format!(
             "it is released by signed statements (--statement FILE --signature FILE for each): {}",

@@ -4,7 +4,7 @@
 mod house;
 
 use house::{House, lives};
-use ipc::{AgentStatus, Answer, Ask, AuditStatus, FeedState, Framed, InitOptions, InitReport, Refusal, Status};
+use ipc::{AgentStatus, Answer, Ask, AuditStatus, Change, FeedState, Framed, InitOptions, InitReport, Refusal, Status};
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -56,6 +56,10 @@ fn fresh() -> Status {
         alarms: Vec::new(),
         policy_loaded: None,
         shadow: None,
+        warnings: Vec::new(),
+        refused: Vec::new(),
+        registration_open: None,
+        changes: None,
     }
 }
 
@@ -221,7 +225,7 @@ fn init_asks_the_vault_that_runs_and_tells_all() {
     let asked = vault(&house.lane("admin.sock"), Answer::Initialised(report()));
     let (code, out, err) = texts(&house.output(&["init", "--amend", "--try-pin-again"]));
     assert_eq!(code, Some(0), "{err}");
-    assert_eq!(*asked.lock().unwrap(), [Ask::Init(InitOptions { amend: true, try_pin_again: true })]);
+    assert_eq!(*asked.lock().unwrap(), [change(Change::Amend(InitOptions { amend: true, try_pin_again: true }))]);
     for words in
         ["Made:\n  the audit key", "Kept, for it was there:\n  the identity key", "ab12", "age1tag1qqq", "Next: "]
     {
@@ -306,7 +310,7 @@ fn freeze_unfreeze_confirm_clock_and_recover_are_asked_of_the_vault_and_recover_
     assert_eq!(texts(&house.output(&["unfreeze"])).0, Some(0));
     let (code, out, _) = texts(&house.output(&["confirm-clock"]));
     assert!(code == Some(0) && out.starts_with("The wall clock is taken as it is"), "{out}");
-    assert_eq!(*asked.lock().unwrap(), [Ask::Freeze(true), Ask::Freeze(false), Ask::ConfirmClock]);
+    assert_eq!(*asked.lock().unwrap(), [Ask::Freeze, change(Change::Unfreeze), change(Change::ConfirmClock)]);
     let (code, _, err) = texts(&house.output(&["recover"]));
     assert!(code == Some(2) && err.contains("--accept-rollback"), "{err}");
     assert_eq!(asked.lock().unwrap().len(), 3, "nothing was asked");
@@ -315,7 +319,7 @@ fn freeze_unfreeze_confirm_clock_and_recover_are_asked_of_the_vault_and_recover_
     let asked = vault(&house.lane("admin.sock"), Answer::Recovered("taken; \x1bfrozen".into()));
     let (code, out, _) = texts(&house.output(&["recover", "--accept-rollback"]));
     assert_eq!((code, out.as_str()), (Some(0), "taken;  frozen\n"));
-    assert_eq!(*asked.lock().unwrap(), [Ask::AcceptRollback]);
+    assert_eq!(*asked.lock().unwrap(), [change(Change::AcceptRollback)]);
 }
 
 #[test]
@@ -356,4 +360,8 @@ fn callback_key_prints_the_audit_key_as_pem_or_says_why_it_cannot() {
     let (code, out, err) = texts(&house.output(&["callback-key"]));
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.contains("no  [2Jtoken") && !err.contains('\x1b'), "{err}");
+}
+
+fn change(change: Change) -> Ask {
+    Ask::Change { change, statements: Vec::new() }
 }

@@ -5,7 +5,7 @@ use crate::routes::House;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use ipc::{Answer, Ask, FeedState};
+use ipc::{Answer, Call, Caller, FeedState};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -30,7 +30,9 @@ pub(crate) async fn ready(State(house): State<Arc<House>>) -> Result<(StatusCode
 }
 
 async fn told(house: &House) -> Result<(bool, Json<Value>), Fault> {
-    let Answer::Health(health) = house.ask(Ask::Health).await? else { return Err(Fault::misfit("Health")) };
+    let Answer::Health(health) = house.ask(Caller::default(), Call::Health).await? else {
+        return Err(Fault::misfit("Health"));
+    };
     let feed = match health.feed {
         FeedState::Open => "OPEN",
         FeedState::Connecting => "CONNECTING",

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ipc::{Answer, Ask};
+use ipc::{Answer, Call, Caller};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) async fn register(
     drop(body);
     // A task of its own: it outlives a client that hangs up, so that the process does not end before the vault is done.
     let asked = tokio::spawn(async move {
-        let answer = house.ask(Ask::Register(registration)).await;
+        let answer = house.ask(Caller::default(), Call::Register(registration)).await;
         drop(retirement);
         match answer? {
             Answer::Registered { agent_id } => Ok(Json(json!({ "agentID": agent_id, "feedURL": house.feed_url }))),

@@ -1,7 +1,7 @@
 //! One relay for all feed clients: it takes the feed from the vault once and gives each client the same messages.
 
 use axum::extract::ws::Utf8Bytes;
-use ipc::{Answer, Ask, FeedPage, Lane};
+use ipc::{Answer, Ask, FeedItem, FeedPage, Lane};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,9 +19,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Long-polls the vault's feed and publishes what comes, until the lane ends.
 pub(crate) async fn relay(lane: Lane, hub: Arc<Hub>) {
-    let mut sequence = 0;
-    while let Ok(answer) = lane.ask(Ask::FeedAfter { sequence }).await {
-        let Answer::Feed(FeedPage { messages, next, skipped }) = answer else {
+    let (mut sequence, mut access) = (0, 0);
+    while let Ok(answer) = lane.ask(Ask::FeedAfter { sequence, access }).await {
+        let Answer::Feed(FeedPage { items, next, skipped, access: now }) = answer else {
             tracing::warn!("the vault has no feed for us now");
             tokio::time::sleep(PAUSE).await;
             continue;
@@ -29,9 +29,11 @@ pub(crate) async fn relay(lane: Lane, hub: Arc<Hub>) {
         if skipped > 0 {
             tracing::warn!(skipped, "feed messages were lost to local clients");
         }
-        sequence = next;
-        for message in messages {
-            hub.publish(&message.into());
+        (sequence, access) = (next, now);
+        for item in items {
+            if let FeedItem::Raw(message) = item {
+                hub.publish(&message.into());
+            }
         }
     }
 }

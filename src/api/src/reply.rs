@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ipc::{ActionEnd, KeyFault, LaneLost, Refusal, bounded};
+use ipc::{AccessFault, ActionEnd, KeyFault, LaneLost, Refusal, bounded};
 use serde_json::json;
 
 /// An answer that is an error: `{"Code","Msg","Detail"}`. The Go agent sends `Code` and `Detail`; its documentation has
@@ -71,6 +71,16 @@ impl From<Refusal> for Fault {
             Refusal::Denied(words) => (S::FORBIDDEN, bounded(&words)),
             Refusal::Window(words) => (S::TOO_MANY_REQUESTS, bounded(&words)),
             Refusal::NoSecondOpinion(words) => (S::SERVICE_UNAVAILABLE, format!("it is held: {}", bounded(&words))),
+            Refusal::Access(fault) => {
+                cause = Some(fault.code());
+                let status = match fault {
+                    AccessFault::TokenLimit(_) => S::TOO_MANY_REQUESTS,
+                    fault if fault.is_who() => S::UNAUTHORIZED,
+                    _ => S::FORBIDDEN,
+                };
+                (status, fault.words())
+            }
+            Refusal::NeedsSigners(words) => (S::FORBIDDEN, bounded(&words)),
             Refusal::NeedsToken => {
                 cause = Some("token-needed");
                 (S::UNAUTHORIZED, "this takes a token with scope decide: send it as Authorization: Bearer TOKEN".into())

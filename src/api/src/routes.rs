@@ -12,7 +12,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router, middleware};
-use ipc::{ActionId, Answer, Ask, Lane, Verb, bounded};
+use ipc::{ActionId, Answer, Ask, Call, Caller, Credentials, Lane, Verb, bounded};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -30,9 +30,9 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Asks the vault; a refusal is a fault.
-    pub(crate) async fn ask(&self, ask: Ask) -> Result<Answer, Fault> {
-        match self.lane.ask(ask).await? {
+    /// Asks the vault on a caller's behalf; a refusal is a fault.
+    pub(crate) async fn ask(&self, caller: Caller, call: Call) -> Result<Answer, Fault> {
+        match self.lane.ask(Ask::Call { caller, call }).await? {
             Answer::Refused(refusal) => Err(refusal.into()),
             answer => Ok(answer),
         }
@@ -40,7 +40,7 @@ impl House {
 
     /// This agent's id; `None` before registration.
     pub(crate) async fn agent_id(&self) -> Result<Option<String>, Fault> {
-        match self.ask(Ask::Client).await? {
+        match self.ask(Caller::default(), Call::Client).await? {
             Answer::Client { agent_id } => Ok(agent_id),
             _ => Err(Fault::misfit("Client")),
         }
@@ -93,8 +93,9 @@ async fn decide(house: &House, id: Id, verb: Verb, headers: &HeaderMap, body: &T
         return Err(no_id().await);
     }
     let action = ActionId::try_from(id).map_err(|e| Fault::bad(e.to_string()))?;
-    let credentials = credentials::read(headers, &body.0)?;
-    let status = match house.ask(Ask::Decide { action: action.clone(), verb, credentials }).await? {
+    let Credentials { bearer, statements } = credentials::read(headers, &body.0)?;
+    let caller = Caller { bearer, ..Caller::default() };
+    let status = match house.ask(caller, Call::Decide { action: action.clone(), verb, statements }).await? {
         Answer::Decided { verb: Verb::Approve } if verb == Verb::Approve => "approved",
         Answer::Decided { verb: Verb::Reject } if verb == Verb::Reject => "rejected",
         Answer::Counted { have, needed, words } if verb == Verb::Approve => {

@@ -56,7 +56,7 @@ impl Settings {
             "backend": { "url": config.backend.url.as_str(), "resource": config.backend.resource },
             "api": {
                 "listen": bound.to_string(),
-                "auth": word(&config.api.auth),
+                "auth": config.api.auth.as_str(),
                 "public_url": feed_url.trim_end_matches(crate::routes::FEED),
             },
             "log": { "format": word(&config.log.format), "level": word(&config.log.level) },
@@ -97,7 +97,7 @@ mod tests {
             settings.shown,
             json!({
                 "backend": { "url": "https://backend.example/api/v1/p", "resource": "client" },
-                "api": { "listen": "127.0.0.1:8007", "auth": "none", "public_url": "wss://agent.example/base" },
+                "api": { "listen": "127.0.0.1:8007", "auth": "token", "public_url": "wss://agent.example/base" },
                 "log": { "format": "text", "level": "info" },
             })
         );

@@ -2,6 +2,7 @@
 //! Leaves: a [`Config`] in which everything has been checked that can be checked without the token or the network.
 //! Never: a secret (a PIN file is named here and read only when it is asked for), nor a guess at what a typing error meant.
 
+mod api;
 mod backend;
 mod callback;
 mod check;
@@ -19,8 +20,8 @@ use std::path::{Path, PathBuf};
 pub use backend::{Backend, Pin, backend_feed_url};
 pub use check::is_loopback;
 pub use sections::{
-    Api, Audit, Auth, Callback, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, People, Person, PolicyFile, Profile,
-    Sealing, State, Token,
+    Api, ApiClient, Audit, Auth, Callback, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, People, Person, PolicyFile,
+    Profile, Sealing, State, Tls, Token,
 };
 
 /// Where the file is when nobody says otherwise.

@@ -20,6 +20,9 @@ pub(crate) struct RawPeople {
     #[serde(default)]
     policy_signers: Vec<Spanned<String>>,
     policy_signatures: Option<Spanned<i64>>,
+    #[serde(default)]
+    change_signers: Vec<Spanned<String>>,
+    change_signatures: Option<Spanned<i64>>,
 }
 
 impl Page<'_> {
@@ -28,7 +31,17 @@ impl Page<'_> {
         let policy_signers = self.persons(&raw.policy_signers, "[people] policy_signers", &approvers)?;
         let most = policy_signers.len() as u64;
         let policy_signatures = self.number(&raw.policy_signatures, "[people] policy_signatures", 0..=most, 0)?;
-        Ok(People { approvers, policy_signers, policy_signatures })
+        let others = [&approvers[..], &policy_signers].concat();
+        let change_signers = self.persons(&raw.change_signers, "[people] change_signers", &others)?;
+        let most = change_signers.len() as u64;
+        let change_signatures = self.number(&raw.change_signatures, "[people] change_signatures", 0..=most, 0)?;
+        if let (Some(written), 1.., 0) = (&raw.change_signatures, change_signatures, policy_signatures) {
+            return Err(self.fault(
+                written,
+                "[people] change_signatures needs policy_signatures of 1 or more: who writes the policy changes everything",
+            ));
+        }
+        Ok(People { approvers, policy_signers, policy_signatures, change_signers, change_signatures })
     }
 
     /// One name has one key and one key has one name, in this list and in the `others`.
@@ -61,12 +74,18 @@ fn person(text: &str) -> Result<Person, &'static str> {
     }
     let mut words = text.split_ascii_whitespace();
     let (Some(name), Some(kind), Some(key)) = (words.next(), words.next(), words.next()) else { return Err(FORM) };
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
-    if !name.bytes().all(plain) || name.len() > LONGEST_NAME {
-        return Err("a name has 1 to 64 of a-z, 0-9, '.', '_' and '-'");
-    }
+    plain_name(name)?;
     if !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')) {
         return Err(FORM);
     }
     Ok(Person { name: name.to_owned(), key: format!("{kind} {key}") })
+}
+
+/// A name as the audit log writes it.
+pub(crate) fn plain_name(name: &str) -> Result<(), &'static str> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    if !(1..=LONGEST_NAME).contains(&name.len()) || !name.bytes().all(plain) {
+        return Err("a name has 1 to 64 of a-z, 0-9, '.', '_' and '-'");
+    }
+    Ok(())
 }

@@ -1,6 +1,5 @@
 //! The file as it is written: each value still knows where it stands, so that a refusal can say so.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,12 +7,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::api::RawApi;
 use crate::callback::RawCallback;
 use crate::people::RawPeople;
 use crate::strict::{self, Error};
 use crate::{
-    Api, Audit, Auth, Backend, Config, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, Pin, PolicyFile, Profile,
-    Sealing, State, Token, check,
+    Audit, Backend, Config, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, Pin, PolicyFile, Profile, Sealing, State,
+    Token, check,
 };
 
 pub(crate) type Text = Option<Spanned<String>>;
@@ -54,14 +54,6 @@ struct RawBackend {
     pin: Option<Spanned<i64>>,
     pin_file: Text,
     ca_file: Text,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct RawApi {
-    listen: Text,
-    auth: Text,
-    public_url: Text,
 }
 
 #[derive(Deserialize, Default)]
@@ -180,27 +172,6 @@ impl Page<'_> {
                 _ => Err(self.fault(pin, "[backend] pin must be a number from 0 to 9999")),
             },
         }
-    }
-
-    fn api(&self, raw: RawApi) -> Result<Api, Error> {
-        let listen = self.value(&raw.listen, "[api] listen", |s| {
-            s.parse().map_err(|_| "must be an IP address and a port, such as \"127.0.0.1:8007\"".into())
-        })?;
-        let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8007)));
-        let auth = self.value(&raw.auth, "[api] auth", |s| match s {
-            "none" => Ok(Auth::None),
-            _ => Err("only \"none\" is possible: the API as a whole asks nobody for a token".into()),
-        })?;
-        let auth = auth.unwrap_or(Auth::None);
-        if auth == Auth::None && !listen.ip().is_loopback() {
-            let offset = raw.listen.as_ref().map_or(0, |listen| listen.span().start);
-            return Err(Error::at(
-                self.text,
-                offset,
-                "[api] listen must be a loopback address as long as auth is \"none\": whoever reaches the port may approve",
-            ));
-        }
-        Ok(Api { listen, auth, public_url: self.value(&raw.public_url, "[api] public_url", check::public_url)? })
     }
 
     fn hsm(&self, raw: RawHsm) -> Result<Hsm, Error> {

@@ -4,29 +4,88 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipc::Scopes;
 use url::Url;
 
 #[derive(Debug, Clone)]
 pub struct Api {
-    /// Port 0 lets the system choose.
+    /// Port 0 lets the system choose. Off loopback only with TLS and somebody to ask for.
     pub listen: SocketAddr,
     pub auth: Auth,
     /// `ws` or `wss`, without query.
     pub public_url: Option<Url>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Tls>,
+    /// Whose certificates are let in, and for what. Names once, certificates once.
+    pub clients: Vec<ApiClient>,
+    /// Web pages that may call, as browsers write them in `Origin`; none by default.
+    pub cors_origins: Vec<String>,
+}
+
+/// PEM files; read again on SIGHUP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain, the leaf first.
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+    /// `None`: no client certificate is asked for.
+    pub client_ca_file: Option<PathBuf>,
+    pub client_crl_file: Option<PathBuf>,
+}
+
+/// A certificate that is let in: all of `subject` and `san` that is given must be the certificate's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiClient {
+    /// 1 to 64 of `a-z0-9._-`.
+    pub name: String,
+    /// RFC 4514, as `openssl x509 -noout -subject -nameopt RFC2253` writes it.
+    pub subject: Option<String>,
+    /// A DNS name, a URI, an e-mail address or an IP address among the certificate's.
+    pub san: Option<String>,
+    pub scopes: Scopes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Auth {
     /// Everybody who reaches the port may ask; the port is on loopback.
     None,
+    /// A bearer token's scopes say what it may.
+    Token,
+    /// A client certificate's.
+    Mtls,
+    /// Those of the token where there is one, else those of the certificate.
+    Either,
+    /// There must be both, and both must be good for it.
+    Both,
+}
+
+impl Auth {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Auth::None => "none",
+            Auth::Token => "token",
+            Auth::Mtls => "mtls",
+            Auth::Either => "either",
+            Auth::Both => "both",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Auth> {
+        [Auth::None, Auth::Token, Auth::Mtls, Auth::Either, Auth::Both].into_iter().find(|auth| auth.as_str() == name)
+    }
+
+    pub fn takes_certificates(self) -> bool {
+        matches!(self, Auth::Mtls | Auth::Either | Auth::Both)
+    }
 }
 
 impl Api {
     /// The agent's own feed URL, which registration answers with: below `public_url`, else below `bound`, the address
     /// that the socket really has (`listen` may say port 0).
     pub fn feed_url(&self, bound: SocketAddr) -> String {
-        let base = self.public_url.as_ref().map_or_else(|| format!("ws://{bound}"), |url| url.as_str().to_owned());
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        let base =
+            self.public_url.as_ref().map_or_else(|| format!("{scheme}://{bound}"), |url| url.as_str().to_owned());
         format!("{}/api/v1/client/feed", base.trim_end_matches('/'))
     }
 }
@@ -84,6 +143,11 @@ pub struct People {
     pub policy_signers: Vec<Person>,
     /// How many of them a policy needs; 0: it needs no signature.
     pub policy_signatures: u64,
+    /// Who signs what gives power to somebody: tokens, releases, recovery and the like.
+    pub change_signers: Vec<Person>,
+    /// How many of them that needs; 0: the operator alone does it. Never more than 0 with `policy_signatures` 0, for a policy
+    /// is a change too.
+    pub change_signatures: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What the vault answers.
 
 use crate::asks::{FeedState, Verb};
-use crate::credentials::{CredentialFault, TokenInfo};
-use crate::types::{ActionId, Secret};
+use crate::credentials::{AccessFault, CredentialFault, TokenInfo};
+use crate::types::{ActionId, ActionState, Secret};
 use serde::{Deserialize, Serialize};
 
 /// The longest body of the backend's that an errand brings home, octets.
@@ -58,18 +58,139 @@ pub enum Answer {
     /// `None`: it is not known.
     Action(Option<Box<KnownAction>>),
     ActionPage(ActionPage),
+    ActionList(ActionList),
+    /// `None`: it is not known.
+    ActionStory(Option<Box<ActionStory>>),
+    /// A JSON text, as `signing-agent policy explain --json` prints it.
+    Explained(String),
+    /// For so many seconds still; `None` where none is open.
+    RegistrationWindow(Option<u64>),
+    PartnerKey(PartnerKey),
+    ChangeDraft(ChangeDraft),
+    Findings(Vec<Finding>),
     Refused(Refusal),
 }
 
-/// A piece of the feed's raw relay.
+/// A piece of the feed's relay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeedPage {
-    /// Text messages as they came, oldest first.
-    pub messages: Vec<String>,
+    /// Oldest first.
+    pub items: Vec<FeedItem>,
     /// The sequence number to ask on from.
     pub next: u64,
     /// How many messages were dropped because the asker was too slow.
     pub skipped: u64,
+    /// Another number than before: somebody lost what let them in, and whoever is inside must be asked about again.
+    pub access: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeedItem {
+    /// A text message of the backend's, as it came.
+    Raw(String),
+    /// What became of an action here: a JSON text (docs/api.md).
+    Decision(String),
+}
+
+/// An action in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionLine {
+    pub id: ActionId,
+    pub state: ActionState,
+    /// The feed's `type`.
+    pub claim: Option<String>,
+    /// Unix seconds, as all times here.
+    pub expires: Option<u64>,
+    pub seen: u64,
+    pub settled: Option<u64>,
+    pub verdict: Option<String>,
+    pub rule: Option<String>,
+    /// Bounded words.
+    pub why: Option<String>,
+    /// `policy`, or who else let it go or rejected it.
+    pub decided_by: Option<String>,
+    /// What its messages say, in bounded words; empty where they were never fetched.
+    pub facts: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionList {
+    pub actions: Vec<ActionLine>,
+    /// To ask on from; `None` where there are no more.
+    pub next: Option<(u64, ActionId)>,
+}
+
+/// All that is known of an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionStory {
+    pub line: ActionLine,
+    /// SHA-256 of the policy that judged it last, hex.
+    pub policy: Option<String>,
+    /// What releases it, in bounded words, where it is held.
+    pub release: Option<String>,
+    /// Who has said so far that it be approved.
+    pub approvals: Vec<String>,
+    /// SHA-256 of each message, hex; and what each says, in bounded words.
+    pub digests: Vec<String>,
+    pub facts: Vec<String>,
+    /// What happened to it, oldest first; bounded.
+    pub timeline: Vec<Moment>,
+}
+
+/// A record of the audit log about an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The record's number.
+    pub record: u64,
+    /// Unix seconds.
+    pub at: u64,
+    /// The record's kind, such as `judged`.
+    pub what: String,
+    /// Bounded words.
+    pub words: String,
+}
+
+/// The RSA key that signs a registration for those who have no partner app. Its private half is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartnerKey {
+    /// PEM `PUBLIC KEY`: what the custody console wants.
+    pub public: String,
+    /// SHA-256 of its DER, hex.
+    pub fingerprint: String,
+    /// It was made by this ask.
+    pub made: bool,
+}
+
+/// What a change's approvers are to sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeDraft {
+    /// The octets, with the newline at their end.
+    pub text: String,
+    /// How many of whom; 0: nobody needs to sign.
+    pub needed: u32,
+    pub signers: Vec<String>,
+}
+
+/// What was looked at, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// A stable name, such as `token-pin`.
+    pub check: String,
+    pub health: FindingHealth,
+    /// What was seen, in bounded words.
+    pub words: String,
+    /// What to do; empty where nothing is to be done.
+    pub remedy: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FindingHealth {
+    Good,
+    /// It could not be looked at.
+    Unknown,
+    /// It will be a trouble.
+    Warning,
+    Fault,
 }
 
 /// A piece of the audit log's export: records and checkpoints as JSON lines, in their order (docs/audit-log.md).
@@ -140,6 +261,8 @@ pub struct Health {
     pub feed_age: Option<u64>,
     /// The expiry of the unsettled action that expires next, Unix seconds.
     pub next_expiry: Option<u64>,
+    /// What does not stand in the way yet, in bounded words.
+    pub warnings: Vec<String>,
 }
 
 /// What `signing-agent status` tells.
@@ -168,6 +291,14 @@ pub struct Status {
     pub policy_loaded: Option<u64>,
     /// `None` where the configuration names no shadow.
     pub shadow: Option<ShadowStatus>,
+    /// What is not trouble yet, in bounded words.
+    pub warnings: Vec<String>,
+    /// Callers that were refused since the start, by cause.
+    pub refused: Vec<(String, u64)>,
+    /// Seconds that a registration is taken for still.
+    pub registration_open: Option<u64>,
+    /// How many of whom a change needs, in words; `None`: the operator alone.
+    pub changes: Option<String>,
 }
 
 /// What a policy that is only judged beside would have done.
@@ -292,6 +423,10 @@ pub enum Refusal {
     Window(String),
     /// Whoever is to be asked before an approval counts gave no answer that counts; bounded words. It is held.
     NoSecondOpinion(String),
+    /// The caller is not let in, or not for this.
+    Access(AccessFault),
+    /// So many signed statements of these people must come with it; bounded words.
+    NeedsSigners(String),
     /// A bearer token with scope decide must come with it.
     NeedsToken,
     /// Signed statements of people must come with it; of whom, in bounded words.

@@ -1,24 +1,23 @@
 //! What may be asked of the vault.
 
-use crate::credentials::{Credentials, Scope};
-use crate::types::{ActionId, Registration};
+use crate::credentials::{AccessFault, Caller, Credentials, Scope, Scopes, SignedStatement};
+use crate::types::{ActionId, ActionState, Registration, Secret};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// An ask. Which lane may ask which is the table in the vault's gate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Ask {
     // ---- the api's lane
-    /// Register this agent with the custody backend. → `Registered`
-    Register(Registration),
-    /// Who is this agent? → `Client`
-    Client,
-    /// Approve or reject an action on the asker's word and what it came with; the operator may ask it too. → `Decided`, once
-    /// the backend has accepted it, or `Counted`: more people are needed
-    Decide { action: ActionId, verb: Verb, credentials: Credentials },
-    /// The raw feed after this sequence number, 0 for what comes from now on. Held open until there is some. → `Feed`
-    FeedAfter { sequence: u64 },
-    /// → `Health`
-    Health,
+    /// What a client of the HTTP API wants. Whether it may is the vault's to say: `Refused(Access(…))` where not.
+    Call { caller: Caller, call: Call },
+    /// The feed's relay after this sequence number, 0 for what comes from now on. Held open until there is some, or until
+    /// another `access` number holds than the asker's. → `Feed`
+    FeedAfter { sequence: u64, access: u64 },
+    /// Whom the api turned away by itself since it told so last. → `Noted`
+    TurnedAway(Vec<TurnedAway>),
+    /// What the api is at. → `Noted`
+    DoorState(DoorState),
 
     // ---- the courier's lane
     /// Held open until the vault wants something done outside. → `Errand`, or `Retire`: end yourself
@@ -32,31 +31,19 @@ pub enum Ask {
     /// A text message of the feed, as it came. → `Noted`, once what it says is on disk
     FeedMessage(String),
 
-    // ---- the admin lane
+    // ---- the admin lane: read
     /// → `Status`
     Status,
-    /// Make what is missing of the token's keys, the deed and the state directory. → `Initialised`
-    Init(InitOptions),
+    /// Look at what can be wrong. → `Findings`
+    Doctor,
     /// The audit log's lines from this record on. → `AuditPage`
     AuditFrom { record: u64 },
-    /// Make a checkpoint of the audit log as it is now. → `AuditCheckpoint`
-    AuditCheckpoint,
-    /// Take the state directory as it is, although the token remembers a later one; it starts frozen. → `Recovered`
-    AcceptRollback,
-    /// Stop all signing, or allow it again; it outlives restarts. → `Noted`
-    Freeze(bool),
-    /// The wall clock, which jumped, is right as it is now. → `Noted`
-    ConfirmClock,
     /// What an approver is to sign about an action, good for so many seconds. → `Statement`
     Statement { action: ActionId, verb: Verb, seconds: u64 },
-    /// Make a bearer token, good for so many seconds or until it is revoked. → `TokenAdded`
-    TokenAdd { name: String, scope: Scope, seconds: Option<u64> },
+    /// What is to be signed for a change, good for so many seconds. → `ChangeDraft`
+    ChangeDraft { change: Change, seconds: u64 },
     /// → `Tokens`
     Tokens,
-    /// → `Noted`
-    TokenRevoke { name: String },
-    /// Read the policy's file again, and the shadow's. → `PolicyReloaded`
-    PolicyReload,
     /// The text of the policy in force, from this octet on. → `PolicyPart`
     PolicyText { offset: u64 },
     /// What is known of an action. → `Action`
@@ -64,6 +51,154 @@ pub enum Ask {
     /// The actions that were first seen at or after `since` (Unix seconds), in the order of that; after the one that is
     /// named, where one is. → `ActionPage`
     ActionsSince { since: u64, after: Option<(u64, ActionId)> },
+    /// → `ActionList`
+    Actions(ActionQuery),
+    /// The whole story of an action. → `ActionStory`
+    ActionStory(ActionId),
+    /// → `RegistrationWindow`
+    RegistrationWindow,
+
+    // ---- the admin lane: operate
+    /// Approve or reject on the operator's word and what it came with. An approval that comes with nothing is a change:
+    /// `Change::Release`. → `Decided`, or `Counted`
+    Decide { action: ActionId, verb: Verb, credentials: Credentials },
+    /// Make what is missing of the token's keys, the deed and the state directory; `amend` is a change. → `Initialised`
+    Init(InitOptions),
+    /// Make a checkpoint of the audit log as it is now. → `AuditCheckpoint`
+    AuditCheckpoint,
+    /// Stop all signing, at once; it outlives restarts. → `Noted`
+    Freeze,
+    /// → `Noted`
+    TokenRevoke { name: String },
+    /// Register this agent. Without a private key the sealed partner key signs. → `Registered`
+    Register { name: String, api_key: Secret, private_key: Option<Secret> },
+    /// No registration is taken from now on. → `Noted`
+    RegistrationClose,
+    /// The sealed RSA key for the Partner API; made where `make` says so and there is none. → `PartnerKey`
+    PartnerKey { make: bool },
+
+    // ---- the admin lane: change
+    /// With the signed statements that the deed wants for it, if it wants any.
+    Change { change: Change, statements: Vec<SignedStatement> },
+}
+
+/// What only those may do whom the deed says, where it says so: each of these gives power that was not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Release a held action that nobody else must release. → `Decided`
+    Release { action: ActionId },
+    /// Make a bearer token, good for so many seconds or until it is revoked. → `TokenAdded`
+    TokenAdd { name: String, scopes: Scopes, seconds: Option<u64>, per_minute: Option<u32> },
+    /// Read the policy's file again, and the shadow's. → `PolicyReloaded`
+    PolicyReload,
+    /// Allow signing again. → `Noted`
+    Unfreeze,
+    /// The wall clock, which jumped, is right as it is now. → `Noted`
+    ConfirmClock,
+    /// Take the state directory as it is, although the token remembers a later one; it starts frozen. → `Recovered`
+    AcceptRollback,
+    /// Write what the configuration says of recipients and people into the deed, and seal the keys anew. → `Initialised`
+    Amend(InitOptions),
+    /// Take a registration within so many seconds. → `Noted`
+    RegistrationOpen { seconds: u64 },
+}
+
+/// What a client of the HTTP API wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Call {
+    /// Nothing more than to be let in for this. → `Noted`
+    Enter(Scope),
+    /// Register this agent with the custody backend. → `Registered`
+    Register(Registration),
+    /// Who is this agent? → `Client`
+    Client,
+    /// Approve or reject an action on the caller's word. → `Decided`, once the backend has accepted it, or `Counted`: more
+    /// people are needed
+    Decide {
+        action: ActionId,
+        verb: Verb,
+        #[serde(deserialize_with = "crate::few")]
+        statements: Vec<SignedStatement>,
+    },
+    /// → `Health`
+    Health,
+    /// → `ActionList`
+    Actions(ActionQuery),
+    /// → `ActionStory`
+    Action(ActionId),
+    /// The text of the policy in force, from this octet on. → `PolicyPart`
+    Policy { offset: u64 },
+    /// What the policy in force says now, and why. → `Explained`
+    Explain(Matter),
+}
+
+/// Of a caller of whom nothing is known.
+impl From<Call> for Ask {
+    fn from(call: Call) -> Self {
+        Ask::Call { caller: Caller::default(), call }
+    }
+}
+
+impl Call {
+    /// What a token or a certificate must be good for.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Call::Enter(scope) => *scope,
+            Call::Register(_) => Scope::Register,
+            Call::Decide { .. } => Scope::Decide,
+            Call::Client
+            | Call::Health
+            | Call::Actions(_)
+            | Call::Action(_)
+            | Call::Policy { .. }
+            | Call::Explain(_) => Scope::Read,
+        }
+    }
+}
+
+/// What is to be explained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Matter {
+    /// An action that the ledger knows.
+    Known(ActionId),
+    /// What was never announced: the octets to be signed, and the feed's `type`.
+    Messages { messages: Vec<Vec<u8>>, claim: Option<String> },
+}
+
+/// Which actions, in the order in which they were first seen, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionQuery {
+    /// Empty: all.
+    pub states: Vec<ActionState>,
+    /// First seen then or later, Unix seconds.
+    pub since: u64,
+    /// Only what comes behind this one, as [`crate::ActionList::next`] had it.
+    pub after: Option<(u64, ActionId)>,
+    /// At most so many; the vault gives no more than [`MOST_LISTED`].
+    pub limit: u16,
+}
+
+/// The most actions in one list.
+pub const MOST_LISTED: u16 = 200;
+
+/// A refusal that the api gave by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnedAway {
+    pub address: Option<IpAddr>,
+    pub fault: AccessFault,
+    pub times: u32,
+}
+
+/// What the api is at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoorState {
+    /// When the first certificate of the TLS configuration that matters expires, Unix seconds; `None` without TLS.
+    pub certificate_expires: Option<u64>,
+    /// What a person should look at, in bounded words.
+    pub warnings: Vec<String>,
+    /// Open connections, and how many of them are feed clients.
+    pub connections: u32,
+    pub feed_clients: u32,
 }
 
 /// What a partner app wants of an action.

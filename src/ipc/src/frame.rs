@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out() {
-        let frame = encode(7, &Ask::Health).unwrap();
+        let frame = encode(7, &Ask::Status).unwrap();
         let read: Framed<Ask> = read_frame(&mut &frame[..]).unwrap().unwrap();
-        assert_eq!(read, Framed { id: 7, what: Ask::Health });
+        assert_eq!(read, Framed { id: 7, what: Ask::Status });
     }
 
     #[test]
@@ -105,12 +105,12 @@ mod tests {
 
     #[test]
     fn octets_left_over_unknown_asks_and_torn_frames_are_refused() {
-        let mut frame = encode(7, &Ask::Health).unwrap().to_vec();
+        let mut frame = encode(7, &Ask::Status).unwrap().to_vec();
         frame.push(0);
         frame[0] += 1;
         assert!(matches!(read_frame::<Ask>(&mut &frame[..]), Err(Error::Malformed)));
         assert!(matches!(decode::<Ask>(&[1, 200, 1]), Err(Error::Malformed)));
-        let torn = encode(7, &Ask::Client).unwrap();
+        let torn = encode(7, &Ask::Tokens).unwrap();
         assert!(matches!(read_frame::<Ask>(&mut &torn[..5]), Err(Error::Io(_))));
         assert!(read_frame::<Ask>(&mut &[][..]).unwrap().is_none());
     }

@@ -51,6 +51,53 @@ impl fmt::Display for ActionId {
     }
 }
 
+/// Where an action stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ActionState {
+    Seen,
+    Held,
+    Approving,
+    Rejecting,
+    Approved,
+    Rejected,
+    Expired,
+    Failed,
+    Unknown,
+}
+
+impl ActionState {
+    pub const ALL: [ActionState; 9] = [
+        ActionState::Seen,
+        ActionState::Held,
+        ActionState::Approving,
+        ActionState::Rejecting,
+        ActionState::Approved,
+        ActionState::Rejected,
+        ActionState::Expired,
+        ActionState::Failed,
+        ActionState::Unknown,
+    ];
+
+    /// As the ledger and the HTTP API write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ActionState::Seen => "seen",
+            ActionState::Held => "held",
+            ActionState::Approving => "approving",
+            ActionState::Rejecting => "rejecting",
+            ActionState::Approved => "approved",
+            ActionState::Rejected => "rejected",
+            ActionState::Expired => "expired",
+            ActionState::Failed => "failed",
+            ActionState::Unknown => "unknown",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<ActionState> {
+        ActionState::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
 /// Text that is wiped on drop and never shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(String);

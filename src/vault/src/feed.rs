@@ -9,7 +9,7 @@ use crate::room::Room;
 use crate::settle;
 use crate::vault::Vault;
 use config::seams::crash_point;
-use ipc::{Answer, Refusal};
+use ipc::{Answer, FeedItem, Refusal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub fn receive(room: &Arc<Room>, message: String, reply: Reply) {
         }
     });
     room.feed_heard();
-    room.relay.push(message);
+    room.relay.push(FeedItem::Raw(message));
     match seen {
         Some((vault, seen)) => see(room, &vault, seen, Some(reply)),
         None => reply.send(Answer::Noted),

@@ -44,27 +44,31 @@ impl Lane {
     /// The table.
     fn permits(self, ask: &Ask) -> bool {
         match ask {
-            Ask::Register(_) | Ask::Client | Ask::FeedAfter { .. } | Ask::Health => self == Lane::Api,
-            // The operator decides as a client does, and rejects what they like.
-            Ask::Decide { .. } => matches!(self, Lane::Api | Lane::Admin),
+            Ask::Call { .. } | Ask::FeedAfter { .. } | Ask::TurnedAway(_) | Ask::DoorState(_) => self == Lane::Api,
             Ask::NextErrand | Ask::ErrandDone { .. } | Ask::FeedTicket | Ask::FeedState(_) | Ask::FeedMessage(_) => {
                 self == Lane::Courier
             }
             Ask::Status
-            | Ask::Init(_)
+            | Ask::Doctor
             | Ask::AuditFrom { .. }
-            | Ask::AuditCheckpoint
-            | Ask::AcceptRollback
-            | Ask::Freeze(_)
-            | Ask::ConfirmClock
             | Ask::Statement { .. }
-            | Ask::TokenAdd { .. }
+            | Ask::ChangeDraft { .. }
             | Ask::Tokens
-            | Ask::TokenRevoke { .. }
-            | Ask::PolicyReload
             | Ask::PolicyText { .. }
             | Ask::Action(_)
-            | Ask::ActionsSince { .. } => self == Lane::Admin,
+            | Ask::ActionsSince { .. }
+            | Ask::Actions(_)
+            | Ask::ActionStory(_)
+            | Ask::RegistrationWindow
+            | Ask::Decide { .. }
+            | Ask::Init(_)
+            | Ask::AuditCheckpoint
+            | Ask::Freeze
+            | Ask::TokenRevoke { .. }
+            | Ask::Register { .. }
+            | Ask::RegistrationClose
+            | Ask::PartnerKey { .. }
+            | Ask::Change { .. } => self == Lane::Admin,
         }
     }
 }
@@ -187,42 +191,49 @@ fn read(lane: Lane, stream: UnixStream, connection: &Arc<Connection>, room: &Arc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ipc::{Credentials, FeedState, InitOptions, Outcome, Registration, Scope, Verb};
+    use ipc::{
+        ActionId, ActionQuery, Call, Caller, Change, Credentials, DoorState, FeedState, InitOptions, Outcome, Scope,
+        Secret, Verb,
+    };
 
     #[test]
-    fn every_ask_belongs_to_one_lane_but_the_decision_that_the_operator_may_ask_too() {
-        let Ok(registration) = Registration::new("a", "b", "c") else { panic!("three fields") };
-        let Ok(action) = ipc::ActionId::try_from("w1".to_owned()) else { panic!("an id") };
+    fn every_ask_belongs_to_one_lane() {
+        let Ok(action) = ActionId::try_from("w1".to_owned()) else { panic!("an id") };
         let outcome = Outcome::Failed(ipc::Failure::Timeout);
+        let query = ActionQuery { states: Vec::new(), since: 0, after: None, limit: 1 };
+        let register = Ask::Register { name: "a".into(), api_key: Secret::new("b".into()), private_key: None };
         let decide = Ask::Decide { action: action.clone(), verb: Verb::Approve, credentials: Credentials::default() };
-        for (lane, _) in Lane::ALL {
-            assert_eq!(lane.permits(&decide), lane != Lane::Courier, "{lane:?}");
-        }
         let table = [
-            (Ask::Register(registration), Lane::Api),
-            (Ask::Client, Lane::Api),
-            (Ask::FeedAfter { sequence: 0 }, Lane::Api),
-            (Ask::Health, Lane::Api),
+            (Ask::Call { caller: Caller::default(), call: Call::Enter(Scope::Read) }, Lane::Api),
+            (Ask::FeedAfter { sequence: 0, access: 0 }, Lane::Api),
+            (Ask::TurnedAway(Vec::new()), Lane::Api),
+            (Ask::DoorState(DoorState::default()), Lane::Api),
             (Ask::NextErrand, Lane::Courier),
             (Ask::ErrandDone { errand: 1, outcome }, Lane::Courier),
             (Ask::FeedTicket, Lane::Courier),
             (Ask::FeedState(FeedState::Open), Lane::Courier),
             (Ask::FeedMessage(String::new()), Lane::Courier),
             (Ask::Status, Lane::Admin),
-            (Ask::Init(InitOptions::default()), Lane::Admin),
+            (Ask::Doctor, Lane::Admin),
             (Ask::AuditFrom { record: 0 }, Lane::Admin),
-            (Ask::AuditCheckpoint, Lane::Admin),
-            (Ask::AcceptRollback, Lane::Admin),
-            (Ask::Freeze(false), Lane::Admin),
-            (Ask::ConfirmClock, Lane::Admin),
             (Ask::Statement { action: action.clone(), verb: Verb::Approve, seconds: 1 }, Lane::Admin),
-            (Ask::TokenAdd { name: "a".into(), scope: Scope::Decide, seconds: None }, Lane::Admin),
+            (Ask::ChangeDraft { change: Change::Unfreeze, seconds: 1 }, Lane::Admin),
             (Ask::Tokens, Lane::Admin),
-            (Ask::TokenRevoke { name: "a".into() }, Lane::Admin),
-            (Ask::PolicyReload, Lane::Admin),
             (Ask::PolicyText { offset: 0 }, Lane::Admin),
-            (Ask::Action(action), Lane::Admin),
+            (Ask::Action(action.clone()), Lane::Admin),
             (Ask::ActionsSince { since: 0, after: None }, Lane::Admin),
+            (Ask::Actions(query), Lane::Admin),
+            (Ask::ActionStory(action), Lane::Admin),
+            (Ask::RegistrationWindow, Lane::Admin),
+            (decide, Lane::Admin),
+            (Ask::Init(InitOptions::default()), Lane::Admin),
+            (Ask::AuditCheckpoint, Lane::Admin),
+            (Ask::Freeze, Lane::Admin),
+            (Ask::TokenRevoke { name: "a".into() }, Lane::Admin),
+            (register, Lane::Admin),
+            (Ask::RegistrationClose, Lane::Admin),
+            (Ask::PartnerKey { make: false }, Lane::Admin),
+            (Ask::Change { change: Change::Unfreeze, statements: Vec::new() }, Lane::Admin),
         ];
         for (ask, owner) in table {
             for (lane, _) in Lane::ALL {

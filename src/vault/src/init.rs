@@ -5,12 +5,13 @@ use crate::deed::{self, Configured, Deed};
 use crate::files;
 use crate::ledger::{Ledger, audit};
 use crate::people::Named;
+use crate::reply::Reply;
 use crate::room::{Room, Trouble};
 use crate::status::fingerprints;
 use crate::vault::Vault;
 use config::Config;
 use hsm::{PinSource, PublicKeys, Token, TokenSelector, seal};
-use ipc::{InitOptions, InitReport};
+use ipc::{Answer, InitOptions, InitReport, Refusal};
 use std::fs::File;
 use std::sync::{Arc, PoisonError};
 
@@ -48,8 +49,17 @@ pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
     Vault::new(room, Opened { token, keys, deed, ledger, alone }, accepted)
 }
 
+/// On a thread of its own, for it waits for the token.
+pub fn on_ask(room: &Arc<Room>, options: InitOptions, reply: Reply) {
+    let room = room.clone();
+    std::thread::spawn(move || match init(&room, options) {
+        Ok(report) => reply.send(Answer::Initialised(report)),
+        Err(words) => reply.refuse(Refusal::Init(words)),
+    });
+}
+
 /// Does what the operator asked; an error is words for them.
-pub fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String> {
+fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String> {
     let _one = room.opening.lock().unwrap_or_else(PoisonError::into_inner);
     let config = &room.config;
     let mut report = InitReport::default();

@@ -2,9 +2,11 @@
 //! Leaves: verdicts, signatures over what was judged and recorded, one passes; errands for the courier.
 //! Never: a conversation that the vault began; a key outside this process or the token; a signature over bytes not recorded first.
 
+mod access;
 mod active;
 mod agent;
 mod alarms;
+mod authority;
 mod callback;
 mod clock;
 mod decide;

@@ -1,7 +1,7 @@
 //! The raw relay of the feed: what came in, for the api's clients to read on from where they are. It is only a relay.
 
 use crate::reply::Reply;
-use ipc::{Answer, FeedPage};
+use ipc::{Answer, FeedItem, FeedPage};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,9 @@ pub struct Relay(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    kept: VecDeque<String>,
+    kept: VecDeque<FeedItem>,
+    /// Changes when somebody loses what let them in.
+    access: u64,
     octets: usize,
     /// The sequence number of the newest message.
     newest: u64,
@@ -23,14 +25,14 @@ struct Inner {
 }
 
 impl Relay {
-    pub fn push(&self, message: String) {
+    pub fn push(&self, item: FeedItem) {
         let mut inner = self.lock();
-        inner.octets += message.len();
+        inner.octets += octets(&item);
         inner.newest += 1;
-        inner.kept.push_back(message);
+        inner.kept.push_back(item);
         while inner.kept.len() > MOST_MESSAGES || inner.octets > MOST_OCTETS {
             let Some(old) = inner.kept.pop_front() else { break };
-            inner.octets -= old.len();
+            inner.octets -= octets(&old);
         }
         for (after, reply) in std::mem::take(&mut inner.waiting) {
             let page = inner.page(after);
@@ -38,12 +40,23 @@ impl Relay {
         }
     }
 
-    /// Answers with what came after `sequence`, at once or when it comes; 0 asks for what comes from now on.
-    pub fn after(&self, sequence: u64, reply: Reply) {
+    /// Somebody lost what let them in: whoever is inside must be asked about again.
+    pub fn access_changed(&self) {
+        let mut inner = self.lock();
+        inner.access += 1;
+        for (after, reply) in std::mem::take(&mut inner.waiting) {
+            let page = inner.page(after);
+            reply.send(Answer::Feed(page));
+        }
+    }
+
+    /// Answers with what came after `sequence`, at once or when it comes; 0 asks for what comes from now on. At once where
+    /// another `access` number holds.
+    pub fn after(&self, sequence: u64, access: u64, reply: Reply) {
         let mut inner = self.lock();
         let after = if sequence == 0 { inner.newest } else { sequence };
         inner.waiting.retain(|(_, waiting)| !waiting.is_lost());
-        if after < inner.newest {
+        if after < inner.newest || access != inner.access {
             let page = inner.page(after);
             reply.send(Answer::Feed(page));
         } else {
@@ -62,20 +75,25 @@ impl Inner {
     fn page(&self, after: u64) -> FeedPage {
         let oldest = self.newest - self.kept.len() as u64;
         let from = after.max(oldest);
-        let mut octets = 0;
-        let messages: Vec<String> = self
+        let mut page = 0;
+        let items: Vec<FeedItem> = self
             .kept
             .iter()
             .skip((from - oldest) as usize)
-            .take_while(|message| {
-                let first = octets == 0;
-                octets += message.len();
-                first || octets <= PAGE
+            .take_while(|item| {
+                let first = page == 0;
+                page += octets(item);
+                first || page <= PAGE
             })
             .cloned()
             .collect();
-        FeedPage { next: from + messages.len() as u64, messages, skipped: from - after }
+        FeedPage { next: from + items.len() as u64, items, skipped: from - after, access: self.access }
     }
+}
+
+fn octets(item: &FeedItem) -> usize {
+    let (FeedItem::Raw(text) | FeedItem::Decision(text)) = item;
+    text.len()
 }
 
 #[cfg(test)]
@@ -86,25 +104,25 @@ mod tests {
     fn a_slow_reader_is_told_how_much_it_missed() {
         let relay = Relay::default();
         for n in 0..MOST_MESSAGES + 10 {
-            relay.push(format!("{n}"));
+            relay.push(FeedItem::Raw(format!("{n}")));
         }
         let page = relay.lock().page(4);
-        assert_eq!((page.skipped, page.messages[0].as_str()), (6, "10"));
+        assert_eq!((page.skipped, &page.items[0]), (6, &FeedItem::Raw("10".into())));
         let next = relay.lock().page(page.next);
-        assert_eq!((next.skipped, next.messages.len()), (0, MOST_MESSAGES - page.messages.len()));
+        assert_eq!((next.skipped, next.items.len()), (0, MOST_MESSAGES - page.items.len()));
     }
 
     #[test]
     fn a_page_is_bounded_and_the_next_goes_on() {
         let relay = Relay::default();
         for n in 0..20 {
-            relay.push(format!("{n}").repeat(60_000));
+            relay.push(FeedItem::Raw(format!("{n}").repeat(60_000)));
         }
         let (mut after, mut read) = (0, 0);
         while read < 20 {
             let page = relay.lock().page(after);
-            assert!(!page.messages.is_empty() && page.messages.iter().map(String::len).sum::<usize>() <= PAGE);
-            (after, read) = (page.next, read + page.messages.len());
+            assert!(!page.items.is_empty() && page.items.iter().map(octets).sum::<usize>() <= PAGE);
+            (after, read) = (page.next, read + page.items.len());
         }
     }
 }

@@ -13,10 +13,10 @@ use crate::relay::Relay;
 use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
-use crate::{decide, drafts, feed, init, operator, registration, reload, settle, status, tokens, watchdog};
+use crate::{access, authority, decide, drafts, feed, init, operator, reload, settle, status, tokens, watchdog};
 use config::Config;
 use config::seams::crash_point;
-use ipc::{Answer, Ask, FeedState, Method, Refusal};
+use ipc::{Answer, Ask, Change, FeedState, Method, Refusal};
 use jail::Notify;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
@@ -182,17 +182,13 @@ impl Room {
     pub fn answer(self: &Arc<Self>, lane: Lane, ask: Ask, reply: Reply) {
         tracing::trace!(?lane, "asked");
         match ask {
-            Ask::Register(registration) => registration::register(self, registration, reply),
-            Ask::Client => match self.vault() {
-                Ok(vault) => reply.send(Answer::Client { agent_id: vault.agent().map(|agent| agent.id.clone()) }),
-                Err(refusal) => reply.refuse(refusal),
-            },
+            Ask::Call { caller, call } => access::call(self, caller, call, reply),
+            Ask::FeedAfter { sequence, access } => self.relay.after(sequence, access, reply),
+            Ask::TurnedAway(_) | Ask::DoorState(_) => reply.send(Answer::Noted),
             Ask::Decide { action, verb, credentials } => {
-                let source = if lane == Lane::Admin { Source::Operator(reply.who()) } else { Source::Client };
+                let source = Source::Operator(reply.who());
                 decide::decide(self, action, verb, source, credentials, reply);
             }
-            Ask::FeedAfter { sequence } => self.relay.after(sequence, reply),
-            Ask::Health => status::health(self, reply),
             Ask::NextErrand => self.errands.ask(reply),
             Ask::ErrandDone { errand, outcome } => {
                 self.errands.done(reply.connection(), errand, outcome);
@@ -224,24 +220,26 @@ impl Room {
             Ask::Status => reply.send(Answer::Status(Box::new(status::status(self)))),
             Ask::AuditFrom { record } => operator::export(self, record, reply),
             Ask::AuditCheckpoint => operator::checkpoint(self, reply),
-            Ask::AcceptRollback => operator::accept_rollback(self, reply),
-            Ask::Freeze(frozen) => operator::freeze(self, frozen, reply),
-            Ask::ConfirmClock => operator::confirm_clock(self, reply),
+            Ask::Freeze => operator::freeze(self, true, reply),
             Ask::Statement { action, verb, seconds } => drafts::statement(self, action, verb, seconds, reply),
-            Ask::TokenAdd { name, scope, seconds } => tokens::add(self, name, scope, seconds, reply),
+            Ask::Change { change, statements } => authority::change(self, change, statements, reply),
+            Ask::ChangeDraft { change, seconds } => authority::draft(self, change, seconds, reply),
             Ask::Tokens => tokens::list(self, reply),
             Ask::TokenRevoke { name } => tokens::revoke(self, name, reply),
-            Ask::PolicyReload => reload::on_ask(self, reply),
             Ask::PolicyText { offset } => operator::policy_text(self, offset, reply),
             Ask::Action(action) => operator::action(self, action, reply),
             Ask::ActionsSince { since, after } => operator::actions_since(self, since, after, reply),
-            Ask::Init(options) => {
-                let room = self.clone();
-                std::thread::spawn(move || match init::init(&room, options) {
-                    Ok(report) => reply.send(Answer::Initialised(report)),
-                    Err(words) => reply.refuse(Refusal::Init(words)),
-                });
+            Ask::Init(options) if options.amend => {
+                authority::change(self, Change::Amend(options), Vec::new(), reply);
             }
+            Ask::Init(options) => init::on_ask(self, options, reply),
+            Ask::Doctor
+            | Ask::Actions(_)
+            | Ask::ActionStory(_)
+            | Ask::RegistrationWindow
+            | Ask::RegistrationClose
+            | Ask::Register { .. }
+            | Ask::PartnerKey { .. } => reply.refuse(Refusal::NotReady("unbuilt".into())),
         }
     }
 

@@ -95,6 +95,7 @@ fn well(room: &Room, vault: Option<&Vault>, mut reasons: Vec<String>, next_expir
         remote_feed_url: agent.map(|agent| agent.feed_url.clone()).unwrap_or_default(),
         feed_age: room.feed_age(),
         next_expiry,
+        warnings: Vec::new(),
     }
 }
 
@@ -130,6 +131,10 @@ pub fn status(room: &Room) -> Status {
         alarms: Vec::new(),
         policy_loaded: room.policy.active().loaded(),
         shadow: room.policy.shadow.status(),
+        warnings: Vec::new(),
+        refused: Vec::new(),
+        registration_open: None,
+        changes: None,
     };
     if let Ok(vault) = vault {
         let token = vault.token.check().err().map(|e| e.to_string());

@@ -6,7 +6,7 @@ use crate::reply::Reply;
 use crate::room::Room;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ipc::{Answer, Refusal, Scope, Secret, TokenInfo};
+use ipc::{Answer, Refusal, Scopes, Secret, TokenInfo};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -22,7 +22,14 @@ pub fn hash(token: &Secret) -> [u8; 32] {
 }
 
 /// Makes one, of 256 bits; it is shown in this answer and never again.
-pub fn add(room: &Arc<Room>, name: String, scope: Scope, seconds: Option<u64>, reply: Reply) {
+pub fn add(
+    room: &Arc<Room>,
+    name: String,
+    scopes: Scopes,
+    seconds: Option<u64>,
+    per_minute: Option<u32>,
+    reply: Reply,
+) {
     let vault = match room.vault() {
         Ok(vault) => vault,
         Err(refusal) => return reply.refuse(refusal),
@@ -45,19 +52,13 @@ pub fn add(room: &Arc<Room>, name: String, scope: Scope, seconds: Option<u64>, r
     URL_SAFE_NO_PAD.encode_string(*octets, &mut text);
     let token = Secret::new(text);
     let (hash, by, made) = (hash(&token), reply.who(), clock::now());
-    let info = TokenInfo {
-        name,
-        scope: scope.as_str().to_owned(),
-        made,
-        expires: seconds.map(|seconds| made + seconds),
-        used: None,
-    };
+    let info = TokenInfo { name, scopes, per_minute, made, expires: seconds.map(|seconds| made + seconds), used: None };
     let kept = info.clone();
     vault.ledger.post(
         move |t| tokens::add(t, &kept, &hash, &by),
         move |added| match added {
             Ok(Ok(())) => {
-                tracing::info!(name = info.name, scope = info.scope, "a token was made");
+                tracing::info!(name = info.name, scopes = %info.scopes, "a token was made");
                 reply.send(Answer::TokenAdded { token, info });
             }
             Ok(Err(words)) => reply.refuse(Refusal::Init(words)),

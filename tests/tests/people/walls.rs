@@ -2,11 +2,15 @@
 
 use crate::desk::{Desk, POLICY};
 use crate::door::{Captured, Door, house_stands, pid};
-use ipc::{ActionId, Answer, Ask, CredentialFault, Credentials, Refusal, Secret, SignedStatement, Verb};
+use ipc::{
+    ActionId, Answer, Ask, Call, Caller, Change, CredentialFault, Credentials, Refusal, Secret, SignedStatement, Verb,
+};
 use serde_json::{Value, json};
 
 fn decide(id: &str, verb: Verb, credentials: Credentials) -> Ask {
-    Ask::Decide { action: ActionId::try_from(id.to_owned()).unwrap(), verb, credentials }
+    let Credentials { bearer, statements } = credentials;
+    let action = ActionId::try_from(id.to_owned()).unwrap();
+    Ask::Call { caller: Caller { bearer, ..Caller::default() }, call: Call::Decide { action, verb, statements } }
 }
 
 fn brought(statement: &Value) -> SignedStatement {
@@ -76,9 +80,11 @@ fn a_door_that_asks_what_is_the_operators_or_brings_too_much_loses_its_connectio
     let action = || ActionId::try_from("w1".to_owned()).unwrap();
     let captured = Captured::room(&desk.house, "api");
     let much = SignedStatement { statement: String::new(), signature: String::new() };
+    let scopes = ipc::Scope::Decide.into();
+    let change = Change::TokenAdd { name: "mine".into(), scopes, seconds: None, per_minute: None };
     for ask in [
         Ask::Tokens,
-        Ask::TokenAdd { name: "mine".into(), scope: ipc::Scope::Decide, seconds: None },
+        Ask::Change { change, statements: Vec::new() },
         Ask::TokenRevoke { name: "desk".into() },
         Ask::Statement { action: action(), verb: Verb::Approve, seconds: 60 },
         decide("w1", Verb::Approve, Credentials { bearer: None, statements: vec![much; 9] }),

@@ -7,14 +7,14 @@ use crate::courier::NO_WITHDRAWALS;
 use crate::door::{Captured, Door, house_stands, pid};
 use crate::outside::{digest, records, signed};
 use age::x25519::Identity;
-use ipc::{ActionEnd, ActionId, Answer, Ask, Credentials, Refusal, Registration, Verb};
+use ipc::{ActionEnd, ActionId, Answer, Ask, Call, Refusal, Registration, Verb};
 use search::Search;
 use serde_json::{Value, json};
 use signing_agent_tests::{House, Settings, until};
 use std::fs;
 
 fn decide(id: &str, verb: Verb) -> Ask {
-    Ask::Decide { action: ActionId::try_from(id.to_owned()).unwrap(), verb, credentials: Credentials::default() }
+    Ask::from(Call::Decide { action: ActionId::try_from(id.to_owned()).unwrap(), verb, statements: Vec::new() })
 }
 
 fn order(house: &House, kind: &str, announce: bool) -> (String, String) {
@@ -128,11 +128,12 @@ fn neither_door_is_told_a_key_and_a_registered_agent_is_not_registered_again() {
     let mut api = Door::connect(&house, "api.sock");
     let text = |name: &str| partner[name].as_str().unwrap().to_owned();
     let registration = Registration::new("another", &text("apiKey"), &text("base64PrivateKey")).unwrap();
-    let asks = [Ask::Client, Ask::Health, Ask::Register(registration.clone()), Ask::Register(registration)];
+    let asks =
+        [Call::Client, Call::Health, Call::Register(registration.clone()), Call::Register(registration)].map(Ask::from);
     let mut told: Vec<Answer> = asks.iter().map(|ask| api.ask(ask)).collect();
     assert_eq!(told[2..], [(); 2].map(|()| Answer::Refused(Refusal::AlreadyRegistered)));
     for sequence in [0, u64::MAX] {
-        api.tell(&Ask::FeedAfter { sequence });
+        api.tell(&Ask::FeedAfter { sequence, access: 0 });
     }
     api.tell(&decide(&id, Verb::Approve));
 

@@ -137,7 +137,7 @@ fn a_captured_api_gets_nothing_approved_that_the_callback_does_not_second() {
     let mut api = Door::connect(&house, "api.sock");
     let mut approve = |id: &str| {
         let action = ActionId::try_from(id.to_owned()).unwrap();
-        api.ask(&Ask::Decide { action, verb: Verb::Approve, credentials: ipc::Credentials::default() })
+        api.ask(&Ask::from(ipc::Call::Decide { action, verb: Verb::Approve, statements: Vec::new() }))
     };
     for _ in 0..3 {
         let told = approve("unsure");

@@ -3,7 +3,7 @@
 use crate::courier::NO_WITHDRAWALS;
 use crate::door::{Captured, Door, house_stands, pid};
 use crate::outside::{Courier, agent_id, asset};
-use ipc::{ActionId, Answer, Ask, Credentials, FeedState, Refusal, Registration, Verb};
+use ipc::{ActionId, Answer, Ask, Call, FeedState, Refusal, Registration, Verb};
 use serde_json::json;
 use signing_agent_tests::{APPROVE_ALL, House, Settings, call, until};
 use std::io::Write;
@@ -98,15 +98,15 @@ fn an_api_that_asks(asks: u64) {
     let (approved, denied) = (id(&approved), id(&denied));
     let ask = |n: u64| match n % 8 {
         // It reads the ledger while the lane waits: seldom, so that the others come quickly.
-        0 if n.is_multiple_of(64) => Ask::Health,
+        0 if n.is_multiple_of(64) => Ask::from(Call::Health),
         // What came at the beginning, again and again; the answer is long, and a lane has room for so many octets.
-        7 if n % 64 == 7 => Ask::FeedAfter { sequence: 1 },
-        0 | 1 | 7 => Ask::Client,
-        2 => Ask::Decide { action: approved.clone(), verb: Verb::Approve, credentials: Credentials::default() },
-        3 => Ask::Decide { action: approved.clone(), verb: Verb::Reject, credentials: Credentials::default() },
-        4 => Ask::Decide { action: denied.clone(), verb: Verb::Approve, credentials: Credentials::default() },
-        5 => Ask::Decide { action: denied.clone(), verb: Verb::Reject, credentials: Credentials::default() },
-        _ => Ask::Register(registration.clone()),
+        7 if n % 64 == 7 => Ask::FeedAfter { sequence: 1, access: 0 },
+        0 | 1 | 7 => Ask::from(Call::Client),
+        2 => Ask::from(Call::Decide { action: approved.clone(), verb: Verb::Approve, statements: Vec::new() }),
+        3 => Ask::from(Call::Decide { action: approved.clone(), verb: Verb::Reject, statements: Vec::new() }),
+        4 => Ask::from(Call::Decide { action: denied.clone(), verb: Verb::Approve, statements: Vec::new() }),
+        5 => Ask::from(Call::Decide { action: denied.clone(), verb: Verb::Reject, statements: Vec::new() }),
+        _ => Ask::from(Call::Register(registration.clone())),
     };
     let begun = Instant::now();
     let (over, settled, longest) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::new(Duration::ZERO));
@@ -132,7 +132,7 @@ fn an_api_that_asks(asks: u64) {
         busy
     });
     let took = begun.elapsed();
-    held_open(&house, "api.sock", &Ask::FeedAfter { sequence: u64::MAX });
+    held_open(&house, "api.sock", &Ask::FeedAfter { sequence: u64::MAX, access: 0 });
     let longest = longest.lock().unwrap();
     println!(
         "api: {asks} asks in {took:?}, {busy} of them too many at once; at most {} kB; an approval took {longest:?} at most",
@@ -203,7 +203,7 @@ fn wishes_that_no_courier_fetches_do_not_pile_up() {
     let mut api = Door::connect(&house, "api.sock");
     let wish = |n: u64| {
         let action = ActionId::try_from(format!("nobody-asked-{n}")).unwrap();
-        Ask::Decide { action, verb: Verb::Approve, credentials: Credentials::default() }
+        Ask::from(Call::Decide { action, verb: Verb::Approve, statements: Vec::new() })
     };
     for n in 0..1000 {
         api.tell(&wish(n));

@@ -10,7 +10,7 @@ use std::path::Path;
 
 pub fn reload(config_path: &Path) -> Result<(), Error> {
     let places = Places::find(config_path)?;
-    match places.ask(&Ask::PolicyReload, PATIENCE)? {
+    match places.ask(&Ask::Change { change: ipc::Change::PolicyReload, statements: Vec::new() }, PATIENCE)? {
         None => Err(places.nobody()),
         Some(Answer::PolicyReloaded(reloaded)) => {
             for warning in &reloaded.warnings {

@@ -1,15 +1,15 @@
 //! How the api ends: after a registration, with its lane, and when it is told to.
 
 use crate::support::{Api, PATIENCE, Reply, WELL, connect, registered, request};
-use ipc::{Answer, Ask, Refusal, Verb};
+use ipc::{Answer, Call, Refusal, Verb};
 use signing_agent_api::{End, Times};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 /// Leaves approvals open.
-fn slow_approval(ask: &Ask) -> Option<Answer> {
-    if matches!(ask, Ask::Decide { .. }) { None } else { registered(ask) }
+fn slow_approval(ask: &Call) -> Option<Answer> {
+    if matches!(ask, Call::Decide { .. }) { None } else { registered(ask) }
 }
 
 const APPROVE: (&str, &str) = ("PUT", "/api/v1/client/action/w1");
@@ -22,11 +22,11 @@ fn begin(api: &Api, (method, path): (&str, &str), body: &str) -> TcpStream {
 
 #[test]
 fn after_a_registration_was_answered_whole_the_api_ends() {
-    let refused = |ask: &Ask| match ask {
-        Ask::Register(_) => Some(Answer::Refused(Refusal::AlreadyRegistered)),
+    let refused = |ask: &Call| match ask {
+        Call::Register(_) => Some(Answer::Refused(Refusal::AlreadyRegistered)),
         other => registered(other),
     };
-    for (script, status) in [(registered as fn(&Ask) -> _, 200), (refused, 400)] {
+    for (script, status) in [(registered as fn(&Call) -> _, 200), (refused, 400)] {
         let mut api = Api::new(script);
         // Keep-alive is what the client wants; the whole answer and then the end is what it gets.
         let mut stream = begin(&api, ("POST", "/api/v1/register"), WELL);
@@ -51,9 +51,9 @@ fn a_registration_that_never_reached_the_vault_does_not_end_the_api() {
 
 #[test]
 fn a_client_that_hangs_up_during_its_registration_does_not_keep_the_api_from_ending() {
-    let mut api = Api::new(|ask| if matches!(ask, Ask::Register(_)) { None } else { registered(ask) });
+    let mut api = Api::new(|ask| if matches!(ask, Call::Register(_)) { None } else { registered(ask) });
     let stream = begin(&api, ("POST", "/api/v1/register"), WELL);
-    assert!(matches!(api.vault.asked(), Ask::Register(_)));
+    assert!(matches!(api.vault.asked(), Call::Register(_)));
     drop(stream);
     assert_eq!(api.ask("GET", "/api/v1/client", "").status, 200, "not before the vault is done");
     api.vault.late(&Answer::Registered { agent_id: "5zPW".into() });
@@ -65,7 +65,7 @@ fn what_is_under_way_is_finished_before_the_api_ends() {
     for stop in [true, false] {
         let mut api = Api::new(slow_approval);
         let mut approval = begin(&api, APPROVE, "");
-        assert!(matches!(api.vault.asked(), Ask::Decide { .. }));
+        assert!(matches!(api.vault.asked(), Call::Decide { .. }));
         let mut idle = begin(&api, ("GET", "/api/v1/client"), "");
         assert_eq!(idle.read(&mut [0; 12]).unwrap(), 12);
         if stop {
@@ -86,7 +86,7 @@ fn what_is_under_way_too_long_is_cut_off() {
     let times = Times { drain: Duration::from_millis(50), ..Times::default() };
     let mut api = Api::with(slow_approval, times);
     let _approval = begin(&api, APPROVE, "");
-    assert!(matches!(api.vault.asked(), Ask::Decide { .. }));
+    assert!(matches!(api.vault.asked(), Call::Decide { .. }));
     api.stop();
     assert_eq!(api.end(), End::Stopped);
 }
@@ -95,7 +95,7 @@ fn what_is_under_way_too_long_is_cut_off() {
 fn when_the_lane_ends_who_waits_is_told_and_the_api_ends() {
     let mut api = Api::new(slow_approval);
     let mut approval = begin(&api, APPROVE, "");
-    assert!(matches!(api.vault.asked(), Ask::Decide { .. }));
+    assert!(matches!(api.vault.asked(), Call::Decide { .. }));
     api.vault.hang_up();
     let (status, detail) = Reply::read(&mut approval).fault();
     assert_eq!(status, 503);

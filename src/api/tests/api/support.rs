@@ -1,6 +1,6 @@
 //! A vault that says what a test wants, the api before it, and a client that sees every octet.
 
-use ipc::{Answer, Ask, FeedPage, Framed, Lane, read_frame, write_frame};
+use ipc::{Answer, Ask, Call, Caller, FeedItem, FeedPage, Framed, Lane, read_frame, write_frame};
 use serde_json::Value;
 use signing_agent_api::{End, Settings, Times, serve};
 use std::io::{Read, Write};
@@ -16,12 +16,12 @@ use tempfile::TempDir;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the vault says to an ask; `None`: nothing, until `Vault::late` says something.
-pub type Script = Box<dyn Fn(&Ask) -> Option<Answer> + Send>;
+pub type Script = Box<dyn Fn(&Call) -> Option<Answer> + Send>;
 
 pub struct Vault {
     pub lane: PathBuf,
     /// What was asked, but for the feed.
-    pub asks: Receiver<Ask>,
+    pub asks: Receiver<(Caller, Call)>,
     pages: Sender<FeedPage>,
     stream: Arc<Mutex<Option<UnixStream>>>,
     held: Arc<Mutex<Vec<u64>>>,
@@ -44,15 +44,16 @@ impl Vault {
             let feed_stream = its_stream.clone();
             std::thread::spawn(move || feed(&feeds, &to_send, &feed_stream));
             while let Ok(Some(Framed::<Ask> { id, what })) = read_frame(&mut read) {
-                if let Ask::FeedAfter { sequence } = what {
+                if let Ask::FeedAfter { sequence, .. } = what {
                     let _ = feed_asks.send((id, sequence));
                     continue;
                 }
-                let answer = script(&what);
+                let Ask::Call { caller, call } = what else { continue };
+                let answer = script(&call);
                 if answer.is_none() {
                     its_held.lock().unwrap().push(id);
                 }
-                let _ = tell.send(what);
+                let _ = tell.send((caller, call));
                 if let Some(answer) = answer {
                     say(&its_stream, id, &answer);
                 }
@@ -68,15 +69,19 @@ impl Vault {
     }
 
     pub fn feed(&self, messages: &[&str]) {
-        let messages = messages.iter().map(|m| (*m).to_owned()).collect();
-        self.pages.send(FeedPage { messages, next: 0, skipped: 0 }).unwrap();
+        let items = messages.iter().map(|m| FeedItem::Raw((*m).to_owned())).collect();
+        self.pages.send(FeedPage { items, next: 0, skipped: 0, access: 0 }).unwrap();
     }
 
     pub fn hang_up(&self) {
         self.stream.lock().unwrap().as_ref().unwrap().shutdown(Shutdown::Both).unwrap();
     }
 
-    pub fn asked(&self) -> Ask {
+    pub fn asked(&self) -> Call {
+        self.called().1
+    }
+
+    pub fn called(&self) -> (Caller, Call) {
         self.asks.recv_timeout(PATIENCE).unwrap()
     }
 }
@@ -86,7 +91,7 @@ fn feed(asks: &Receiver<(u64, u64)>, pages: &Receiver<FeedPage>, stream: &Mutex<
     let mut next = 0;
     while let (Ok((id, sequence)), Ok(mut page)) = (asks.recv(), pages.recv()) {
         assert_eq!(sequence, next);
-        next += page.messages.len() as u64;
+        next += page.items.len() as u64;
         page.next = next;
         say(stream, id, &Answer::Feed(page));
     }
@@ -106,11 +111,11 @@ pub struct Api {
 }
 
 impl Api {
-    pub fn new(script: impl Fn(&Ask) -> Option<Answer> + Send + 'static) -> Self {
+    pub fn new(script: impl Fn(&Call) -> Option<Answer> + Send + 'static) -> Self {
         Self::with(script, Times { goodbye: Duration::from_secs(1), ..Times::default() })
     }
 
-    pub fn with(script: impl Fn(&Ask) -> Option<Answer> + Send + 'static, times: Times) -> Self {
+    pub fn with(script: impl Fn(&Call) -> Option<Answer> + Send + 'static, times: Times) -> Self {
         let vault = Vault::new(Box::new(script));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
@@ -221,12 +226,12 @@ impl Reply {
 pub const WELL: &str = r#"{"name":"agent","APIKey":"the-api-key","Base64PrivateKey":"dGhlIHBlbQ=="}"#;
 
 /// A vault of a registered agent to which everything is fine.
-pub fn registered(ask: &Ask) -> Option<Answer> {
+pub fn registered(ask: &Call) -> Option<Answer> {
     Some(match ask {
-        Ask::Register(_) => Answer::Registered { agent_id: "5zPW".into() },
-        Ask::Client => Answer::Client { agent_id: Some("5zPW".into()) },
-        Ask::Decide { verb, .. } => Answer::Decided { verb: *verb },
-        Ask::Health => Answer::Health(health()),
+        Call::Register(_) => Answer::Registered { agent_id: "5zPW".into() },
+        Call::Client => Answer::Client { agent_id: Some("5zPW".into()) },
+        Call::Decide { verb, .. } => Answer::Decided { verb: *verb },
+        Call::Health => Answer::Health(health()),
         _ => return None,
     })
 }
@@ -241,5 +246,6 @@ pub fn health() -> ipc::Health {
         remote_feed_url: "wss://backend.example/feed".into(),
         feed_age: Some(3),
         next_expiry: None,
+        warnings: Vec::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! The table of protocol.md §7, and what becomes of each refusal.
 
 use crate::support::{self, Api, WELL, registered};
-use ipc::{ActionEnd, Answer, Ask, Credentials, FeedState, Health, KeyFault, Refusal, Verb};
+use ipc::{ActionEnd, Answer, Call, FeedState, Health, KeyFault, Refusal, Verb};
 use serde_json::json;
 
 #[test]
@@ -10,7 +10,7 @@ fn a_good_registration_gets_the_agent_id_and_the_local_feed_url() {
     let reply = api.ask("POST", "/api/v1/register", WELL);
     assert_eq!(reply.status, 200);
     assert_eq!(reply.json(), json!({ "agentID": "5zPW", "feedURL": format!("ws://{}/api/v1/client/feed", api.addr) }));
-    let Ask::Register(registration) = api.vault.asked() else { panic!("asked for something else") };
+    let Call::Register(registration) = api.vault.asked() else { panic!("asked for something else") };
     assert_eq!(registration.name(), "agent");
     assert_eq!(registration.api_key().expose(), "the-api-key");
     assert_eq!(registration.private_key().expose(), "dGhlIHBlbQ==");
@@ -31,10 +31,10 @@ fn approve_and_reject_tell_what_became_of_the_action() {
     for (method, verb, word) in [("PUT", Verb::Approve, "approved"), ("DELETE", Verb::Reject, "rejected")] {
         let reply = api.ask(method, "/api/v1/client/action/w1", "");
         assert_eq!((reply.status, reply.json()), (200, json!({ "actionID": "w1", "status": word })));
-        let Ask::Decide { action, verb: asked, credentials } = api.vault.asked() else {
+        let Call::Decide { action, verb: asked, statements } = api.vault.asked() else {
             panic!("asked for something else")
         };
-        assert_eq!((action.as_str(), asked, credentials), ("w1", verb, Credentials::default()));
+        assert_eq!((action.as_str(), asked, statements), ("w1", verb, Vec::new()));
     }
     let reply = api.ask("PUT", "/api/v1/client/action/a%3Ab", "a body that nobody needs");
     assert_eq!(reply.json()["actionID"], "a:b");
@@ -48,10 +48,11 @@ fn what_a_decision_comes_with_is_passed_on_as_it_came() {
         let headers = "Authorization: Bearer the-token\r\n";
         let request = support::request(method, "/api/v1/client/action/w1", headers, body);
         assert_eq!(api.send(request.as_bytes()).status, 200);
-        let Ask::Decide { credentials, .. } = api.vault.asked() else { panic!("asked for something else") };
-        assert_eq!(credentials.bearer.unwrap().expose(), "the-token");
-        assert_eq!(credentials.statements[0].statement, "{\"verb\":\"approve\"}\n");
-        assert_eq!(credentials.statements[0].signature, "-----BEGIN\nand so on");
+        let (caller, call) = api.vault.called();
+        let Call::Decide { statements, .. } = call else { panic!("asked for something else") };
+        assert_eq!(caller.bearer.unwrap().expose(), "the-token");
+        assert_eq!(statements[0].statement, "{\"verb\":\"approve\"}\n");
+        assert_eq!(statements[0].signature, "-----BEGIN\nand so on");
     }
 }
 

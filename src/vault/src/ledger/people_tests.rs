@@ -72,7 +72,14 @@ impl Book {
     }
 
     fn token(&mut self, name: &str, text: &str, scope: &str, expires: Option<u64>) {
-        let info = TokenInfo { name: name.into(), scope: scope.into(), made: 1, expires, used: None };
+        let info = TokenInfo {
+            name: name.into(),
+            scopes: scope.parse().unwrap(),
+            per_minute: None,
+            made: 1,
+            expires,
+            used: None,
+        };
         let hash = crate::tokens::hash(&ipc::Secret::new(text.to_owned()));
         self.write(|t| tokens::add(t, &info, &hash, "operator")).unwrap();
     }

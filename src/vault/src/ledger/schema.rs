@@ -4,7 +4,7 @@ use super::Error;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE registration (
@@ -143,12 +143,16 @@ ALTER TABLE action ADD COLUMN policy BLOB;
 CREATE INDEX action_seen ON action (seen);
 ";
 
-/// What each version added; the fourth has several parts.
-const ALL: [&[&str]; 4] = [
+/// What version 5 added. A token's scope is several, with commas.
+const TOKEN_COLUMN: &str = "ALTER TABLE token ADD COLUMN per_minute INTEGER;";
+
+/// What each version added; some have several parts.
+const ALL: [&[&str]; 5] = [
     &[TABLES],
     &[AUDIT_TABLES],
     &[CONTRADICTION_TABLE],
     &[WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES, POLICY_TABLES],
+    &[TOKEN_COLUMN],
 ];
 
 pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {

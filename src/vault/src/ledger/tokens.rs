@@ -1,7 +1,7 @@
 //! Bearer tokens. What is kept of one is its SHA-256: 256 random bits need no slower hash.
 
 use super::audit;
-use ipc::{CredentialFault, Scope, TokenInfo};
+use ipc::{CredentialFault, Scope, Scopes, TokenInfo};
 use rusqlite::{OptionalExtension, Transaction, params};
 use subtle::ConstantTimeEq;
 
@@ -32,7 +32,7 @@ pub fn holder(
     if expires.is_some_and(|expires| expires <= now) {
         return Ok(Err(CredentialFault::TokenExpired));
     }
-    if Scope::named(&may) != Some(scope) {
+    if !may.parse::<Scopes>().is_ok_and(|may| may.contains(scope)) {
         return Ok(Err(CredentialFault::TokenScope));
     }
     let hour = now - now % HOUR;
@@ -49,7 +49,8 @@ pub fn add(
     hash: &[u8; 32],
     by: &str,
 ) -> Result<Result<(), String>, rusqlite::Error> {
-    let TokenInfo { name, scope, made, expires, .. } = token;
+    let TokenInfo { name, scopes, per_minute, made, expires, .. } = token;
+    let scopes = scopes.to_string();
     let all = list(transaction)?;
     if all.iter().any(|other| other.name == *name) {
         return Ok(Err(format!("there is a token {name} already: revoke it first, or take another name")));
@@ -57,20 +58,24 @@ pub fn add(
     if all.len() >= MOST {
         return Ok(Err(format!("there are {MOST} tokens: revoke what is not used any more")));
     }
-    let sql = "INSERT INTO token (name, scope, hash, made, expires) VALUES (?1, ?2, ?3, ?4, ?5)";
-    transaction.execute(sql, params![name, scope, hash.as_slice(), made, expires])?;
-    let fields = serde_json::json!({ "step": "added", "name": name, "scope": scope, "expires": expires, "by": by });
+    let sql = "INSERT INTO token (name, scope, hash, made, expires, per_minute) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    transaction.execute(sql, params![name, scopes, hash.as_slice(), made, expires, per_minute])?;
+    let fields = serde_json::json!({
+        "step": "added", "name": name, "scope": scopes, "expires": expires, "perMinute": per_minute, "by": by,
+    });
     audit::append(transaction, "token", &fields)?;
     Ok(Ok(()))
 }
 
 pub fn list(transaction: &Transaction<'_>) -> Result<Vec<TokenInfo>, rusqlite::Error> {
+    let torn = || rusqlite::Error::InvalidColumnType(1, "scope".into(), rusqlite::types::Type::Text);
     let mut statement =
-        transaction.prepare_cached("SELECT name, scope, made, expires, used FROM token ORDER BY name")?;
+        transaction.prepare_cached("SELECT name, scope, made, expires, used, per_minute FROM token ORDER BY name")?;
     let rows = statement.query_map([], |row| {
         Ok(TokenInfo {
             name: row.get(0)?,
-            scope: row.get(1)?,
+            scopes: row.get::<_, String>(1)?.parse().map_err(|_| torn())?,
+            per_minute: row.get(5)?,
             made: row.get(2)?,
             expires: row.get(3)?,
             used: row.get(4)?,
