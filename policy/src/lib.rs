@@ -16,6 +16,7 @@ mod lists;
 mod money;
 mod plain;
 mod release;
+pub mod report;
 mod rules;
 mod schedule;
 mod subject;

@@ -1,10 +1,24 @@
 //! What a decision comes with: `Authorization: Bearer …`, and people's statements in the body. Neither is looked at here for
 //! more than its form.
 
+use crate::reason::Reason;
 use crate::reply::Fault;
-use axum::http::{HeaderMap, StatusCode, header};
-use ipc::{Credentials, MAX_BEARER, Secret, SignedStatement};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use ipc::{AccessFault, Caller, MAX_BEARER, Secret, SignedStatement};
 use serde::Deserialize;
+
+/// Who calls: what the vault is asked with.
+pub(crate) struct Who(pub(crate) Caller);
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        Ok(Self(Caller { bearer: bearer(&parts.headers)?, ..Caller::default() }))
+    }
+}
 
 /// What a decision's body may hold. A body that holds no statements was never looked at by the Go agent, and is not here.
 #[derive(Deserialize)]
@@ -13,28 +27,23 @@ struct Body {
     statements: Vec<SignedStatement>,
 }
 
-pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Credentials, Fault> {
-    Ok(Credentials { bearer: bearer(headers)?, statements: statements(body)? })
-}
-
 /// RFC 6750 §2.1.
-fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Fault> {
-    let refuse = |words: &str| Err(Fault::new(StatusCode::UNAUTHORIZED, format!("Authorization: {words}")));
+fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, AccessFault> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = all.next() else { return Ok(None) };
-    let (None, Ok(value)) = (all.next(), value.to_str()) else { return refuse("one, of printable characters") };
+    let (None, Ok(value)) = (all.next(), value.to_str()) else { return Err(AccessFault::TokenMalformed) };
     let token = match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return refuse("only Bearer TOKEN is taken"),
+        _ => return Err(AccessFault::TokenMalformed),
     };
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
     if token.is_empty() || token.len() > MAX_BEARER || !token.bytes().all(plain) {
-        return refuse("not a bearer token of this agent's");
+        return Err(AccessFault::TokenMalformed);
     }
     Ok(Some(Secret::new(token.to_owned())))
 }
 
-fn statements(body: &[u8]) -> Result<Vec<SignedStatement>, Fault> {
+pub(crate) fn statements(body: &[u8]) -> Result<Vec<SignedStatement>, Fault> {
     const NAME: &[u8] = b"\"statements\"";
     if !body.windows(NAME.len()).any(|part| part == NAME) {
         return Ok(Vec::new());
@@ -42,7 +51,7 @@ fn statements(body: &[u8]) -> Result<Vec<SignedStatement>, Fault> {
     let read = serde_json::from_slice::<Body>(body);
     read.map(|Body { statements }| statements).map_err(|e| {
         let words = format!("the body: {e}; it is {{\"statements\":[{{\"statement\":\"…\",\"signature\":\"…\"}}]}}");
-        Fault::bad(ipc::bounded(&words))
+        Fault::bad(ipc::bounded(&words)).because(Reason::BAD_BODY)
     })
 }
 
@@ -51,7 +60,7 @@ mod tests {
     use super::*;
     use axum::http::HeaderValue;
 
-    fn with(values: &[&str]) -> Result<Option<Secret>, Fault> {
+    fn with(values: &[&str]) -> Result<Option<Secret>, AccessFault> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());

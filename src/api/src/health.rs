@@ -1,55 +1,129 @@
-//! `/api/v1/healthcheck/{version,config,status}`: the Go agent's fields, and a few more.
+//! `/api/v1/healthcheck/{version,config,status,ready}`: the Go agent's fields, and a few more.
 
+use crate::credentials::Who;
+use crate::openapi::Refusals;
 use crate::reply::Fault;
 use crate::routes::House;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use ipc::{Answer, Call, Caller, FeedState};
-use serde_json::{Value, json};
+use ipc::{Answer, Call, Caller, FeedState, Scope};
+use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-pub(crate) async fn version() -> Json<Value> {
-    let kind = if cfg!(debug_assertions) { "debug" } else { "release" };
-    // No date: the same source gives the same binary.
-    Json(json!({ "BuildVersion": env!("CARGO_PKG_VERSION"), "BuildType": kind, "BuildDate": "" }))
+/// What is running.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Version {
+    build_version: &'static str,
+    /// `debug` or `release`.
+    build_type: &'static str,
+    /// Empty: the same source gives the same binary.
+    build_date: &'static str,
 }
 
-pub(crate) async fn config(State(house): State<Arc<House>>) -> Json<Value> {
-    Json(house.shown.clone())
+/// How the agent is doing.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Health {
+    #[serde(rename = "WebSocket")]
+    websocket: WebSocket,
+    /// Nothing stands in the way of an approval.
+    ready: bool,
+    /// What does.
+    reasons: Vec<String>,
+    registered: bool,
+    /// Since the backend's feed was last heard of.
+    feed_age_seconds: Option<u64>,
+    /// When the action expires that expires next, Unix seconds.
+    next_expiry: Option<u64>,
 }
 
-pub(crate) async fn status(State(house): State<Arc<House>>) -> Result<Json<Value>, Fault> {
-    Ok(told(&house).await?.1)
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct WebSocket {
+    /// Of the backend's feed: `OPEN`, `CONNECTING` or `CLOSED`.
+    ready_state: &'static str,
+    remote_feed_url: String,
+    local_feed_url: String,
+    connected_clients: usize,
+}
+
+/// What is running.
+#[utoipa::path(
+    get, path = "/api/v1/healthcheck/version", tag = "health", operation_id = "getVersion",
+    responses((status = 200, body = Version), Refusals),
+    security(("bearer" = ["read"]), ("mutualTLS" = ["read"])),
+)]
+pub(crate) async fn version(State(house): State<Arc<House>>, who: Who) -> Result<Json<Version>, Fault> {
+    house.ask(who.0, Call::Enter(Scope::Read)).await?;
+    let build_type = if cfg!(debug_assertions) { "debug" } else { "release" };
+    Ok(Json(Version { build_version: env!("CARGO_PKG_VERSION"), build_type, build_date: "" }))
+}
+
+/// The configuration, without anything secret.
+#[utoipa::path(
+    get, path = "/api/v1/healthcheck/config", tag = "health", operation_id = "getConfiguration",
+    responses((status = 200, body = Value), Refusals),
+    security(("bearer" = ["read"]), ("mutualTLS" = ["read"])),
+)]
+pub(crate) async fn config(State(house): State<Arc<House>>, who: Who) -> Result<Json<Value>, Fault> {
+    house.ask(who.0, Call::Enter(Scope::Read)).await?;
+    Ok(Json(house.shown.clone()))
+}
+
+/// How the agent is doing.
+#[utoipa::path(
+    get, path = "/api/v1/healthcheck/status", tag = "health", operation_id = "getStatus",
+    responses((status = 200, body = Health), Refusals),
+    security(("bearer" = ["read"]), ("mutualTLS" = ["read"])),
+)]
+pub(crate) async fn status(State(house): State<Arc<House>>, who: Who) -> Result<Json<Health>, Fault> {
+    told(&house, who.0).await.map(Json)
 }
 
 /// The same, with 503 where something stands in the way of an approval: for those who only look at the status.
-pub(crate) async fn ready(State(house): State<Arc<House>>) -> Result<(StatusCode, Json<Value>), Fault> {
-    let (ready, told) = told(&house).await?;
-    Ok((if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, told))
+#[utoipa::path(
+    get, path = "/api/v1/healthcheck/ready", tag = "health", operation_id = "getReady",
+    responses((status = 200, body = Health), Refusals, (status = 503, body = Unready, description = "Something stands in the way")),
+    security(("bearer" = ["read"]), ("mutualTLS" = ["read"])),
+)]
+pub(crate) async fn ready(State(house): State<Arc<House>>, who: Who) -> Result<(StatusCode, Json<Health>), Fault> {
+    let health = told(&house, who.0).await?;
+    Ok((if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health)))
 }
 
-async fn told(house: &House) -> Result<(bool, Json<Value>), Fault> {
-    let Answer::Health(health) = house.ask(Caller::default(), Call::Health).await? else {
+/// What stands in the way, or that nobody can say.
+#[derive(ToSchema, Serialize)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "a schema")]
+pub(crate) enum Unready {
+    Health(Health),
+    Fault(crate::reply::FaultBody),
+}
+
+async fn told(house: &House, caller: Caller) -> Result<Health, Fault> {
+    let Answer::Health(health) = house.ask(caller, Call::Health).await? else {
         return Err(Fault::misfit("Health"));
     };
-    let feed = match health.feed {
+    let ready_state = match health.feed {
         FeedState::Open => "OPEN",
         FeedState::Connecting => "CONNECTING",
         FeedState::Idle | FeedState::Closed { .. } => "CLOSED",
     };
-    let told = Json(json!({
-        "WebSocket": {
-            "ReadyState": feed,
-            "RemoteFeedUrl": health.remote_feed_url,
-            "LocalFeedUrl": house.feed_url,
-            "ConnectedClients": house.hub.count(),
+    Ok(Health {
+        websocket: WebSocket {
+            ready_state,
+            remote_feed_url: health.remote_feed_url,
+            local_feed_url: house.feed_url.clone(),
+            connected_clients: house.hub.count(),
         },
-        "Ready": health.ready,
-        "Reasons": health.reasons,
-        "Registered": health.registered,
-        "FeedAgeSeconds": health.feed_age,
-        "NextExpiry": health.next_expiry,
-    }));
-    Ok((health.ready, told))
+        ready: health.ready,
+        reasons: health.reasons,
+        registered: health.registered,
+        feed_age_seconds: health.feed_age,
+        next_expiry: health.next_expiry,
+    })
 }

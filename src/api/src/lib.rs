@@ -3,12 +3,17 @@
 //! Never: a key, a decision, or a registration's octets once it has been answered (the process ends itself then).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod actions;
 mod around;
 mod credentials;
+mod explanation;
 mod feed;
 mod form;
 mod health;
+mod openapi;
 mod origin;
+mod policy;
+mod reason;
 mod register;
 mod relay;
 mod reply;

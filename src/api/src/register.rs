@@ -2,37 +2,78 @@
 //! with the process, which ends itself after the answer.
 
 use crate::around::Taken;
+use crate::credentials::Who;
 use crate::form;
-use crate::reply::Fault;
-use crate::routes::House;
+use crate::openapi::Refusals;
+use crate::reply::{Fault, FaultBody};
+use crate::routes::{Agent, House};
 use crate::serve::Retirement;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use ipc::{Answer, Call, Caller};
-use serde_json::json;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
+/// What an agent is registered with. Names are matched without regard to case: clients send `apikey`, `APIKey`,
+/// `base64privatekey`, `Base64PrivateKey` and others. Of a name that comes twice the last counts; unknown ones are passed over.
+/// Values are trimmed.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "a schema; `form` reads it")]
+struct Registration {
+    #[schema(min_length = 1, max_length = 256, pattern = r"^\S(.*\S)?$")]
+    name: String,
+    #[schema(rename = "APIKey", min_length = 1, max_length = 256, pattern = r"^\S(.*\S)?$")]
+    api_key: String,
+    /// Standard base64 of a PEM RSA private key, PKCS#1 or PKCS#8. It signs one request and is wiped.
+    #[schema(rename = "Base64PrivateKey", min_length = 1, max_length = 16384, pattern = "^[A-Za-z0-9+/]+=*$")]
+    private_key: String,
+}
+
+/// Registers this agent with the custody backend. It works while a registration window is open.
+#[utoipa::path(
+    post, path = "/api/v1/register", tag = "client", operation_id = "register",
+    request_body = Registration,
+    responses(
+        (status = 200, body = Agent),
+        (status = 409, body = FaultBody, description = "A registration is under way"),
+        (status = 502, body = FaultBody, description = "The backend refuses or fails; `Detail` has its status and words"),
+        (status = 504, body = FaultBody, description = "The backend did not answer in time"),
+        Refusals,
+    ),
+    security(("bearer" = ["register"]), ("mutualTLS" = ["register"])),
+)]
 pub(crate) async fn register(
     State(house): State<Arc<House>>,
+    who: Result<Who, Fault>,
     Extension(body): Extension<Taken>,
     Extension(retirement): Extension<Arc<Retirement>>,
 ) -> Response {
-    let registration = match form::parse(&body.0) {
-        Ok(registration) => registration,
-        Err(words) => return ([(header::CONNECTION, "close")], Fault::bad(words)).into_response(),
+    let answer = match who {
+        Ok(who) => registered(house, who.0, body, retirement).await,
+        Err(fault) => Err(fault),
     };
+    ([(header::CONNECTION, "close")], answer).into_response()
+}
+
+async fn registered(
+    house: Arc<House>,
+    caller: Caller,
+    body: Taken,
+    retirement: Arc<Retirement>,
+) -> Result<Json<Agent>, Fault> {
+    let registration =
+        form::parse(&body.0).map_err(|words| Fault::bad(words).because(crate::reason::Reason::BAD_BODY))?;
     drop(body);
     // A task of its own: it outlives a client that hangs up, so that the process does not end before the vault is done.
     let asked = tokio::spawn(async move {
-        let answer = house.ask(Caller::default(), Call::Register(registration)).await;
+        let answer = house.ask(caller, Call::Register(registration)).await;
         drop(retirement);
         match answer? {
-            Answer::Registered { agent_id } => Ok(Json(json!({ "agentID": agent_id, "feedURL": house.feed_url }))),
+            Answer::Registered { agent_id } => Ok(Json(Agent::new(agent_id, &house))),
             _ => Err(Fault::misfit("Register")),
         }
     });
-    let answer = asked.await.unwrap_or_else(|_| Err(Fault::misfit("Register")));
-    ([(header::CONNECTION, "close")], answer).into_response()
+    asked.await.unwrap_or_else(|_| Err(Fault::misfit("Register")))
 }

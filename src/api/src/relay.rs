@@ -31,8 +31,9 @@ pub(crate) async fn relay(lane: Lane, hub: Arc<Hub>) {
         }
         (sequence, access) = (next, now);
         for item in items {
-            if let FeedItem::Raw(message) = item {
-                hub.publish(&message.into());
+            match item {
+                FeedItem::Raw(message) => hub.publish(&message.into(), false),
+                FeedItem::Decision(message) => hub.publish(&message.into(), true),
             }
         }
     }
@@ -52,6 +53,8 @@ struct Queue {
     /// `None` once the client was too slow; its place stays taken until it has gone.
     out: Option<mpsc::UnboundedSender<Utf8Bytes>>,
     waiting: Arc<Waiting>,
+    /// It hears of decisions too.
+    decisions: bool,
 }
 
 #[derive(Default)]
@@ -62,7 +65,7 @@ struct Waiting {
 
 impl Hub {
     /// A place among the feed clients: from now on messages wait for it. `None` where all are taken.
-    pub(crate) fn seat(self: &Arc<Self>) -> Option<Seat> {
+    pub(crate) fn seat(self: &Arc<Self>, decisions: bool) -> Option<Seat> {
         let mut seats = self.seats();
         if seats.taken.len() >= MAX_CLIENTS {
             return None;
@@ -70,7 +73,7 @@ impl Hub {
         let (out, inbox) = mpsc::unbounded_channel();
         let (id, waiting) = (seats.next, Arc::default());
         seats.next += 1;
-        seats.taken.insert(id, Queue { out: Some(out), waiting: Arc::clone(&waiting) });
+        seats.taken.insert(id, Queue { out: Some(out), waiting: Arc::clone(&waiting), decisions });
         Some(Seat { id, hub: self.clone(), inbox, waiting })
     }
 
@@ -78,10 +81,10 @@ impl Hub {
         self.seats().taken.len()
     }
 
-    /// Puts a message into every queue; one that is full is closed.
-    fn publish(&self, message: &Utf8Bytes) {
+    /// Puts a message into every queue, of a decision into those that want it; one that is full is closed.
+    fn publish(&self, message: &Utf8Bytes, decision: bool) {
         let cost = message.len() + OVERHEAD;
-        for queue in self.seats().taken.values_mut() {
+        for queue in self.seats().taken.values_mut().filter(|queue| queue.decisions || !decision) {
             let Some(out) = &queue.out else { continue };
             if queue.waiting.octets.fetch_add(cost, Ordering::Relaxed) + cost <= MAX_WAITING {
                 let _ = out.send(message.clone());
@@ -127,11 +130,11 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_cut_off_and_the_others_do_not() {
         let hub = Arc::new(Hub::default());
-        let (mut slow, mut quick) = (hub.seat().unwrap(), hub.seat().unwrap());
+        let (mut slow, mut quick) = (hub.seat(false).unwrap(), hub.seat(false).unwrap());
         let message = Utf8Bytes::from("x".repeat(64 << 10));
         let fits = MAX_WAITING / (message.len() + OVERHEAD);
         for _ in 0..fits + 3 {
-            hub.publish(&message);
+            hub.publish(&message, false);
             assert!(quick.next().await.is_some());
         }
         assert!(slow.next().await.is_none());
@@ -143,10 +146,10 @@ mod tests {
     #[test]
     fn places_are_counted_and_given_back() {
         let hub = Arc::new(Hub::default());
-        let mut seats: Vec<Seat> = (0..MAX_CLIENTS).map(|_| hub.seat().unwrap()).collect();
-        assert!(hub.seat().is_none());
+        let mut seats: Vec<Seat> = (0..MAX_CLIENTS).map(|_| hub.seat(false).unwrap()).collect();
+        assert!(hub.seat(false).is_none());
         seats.pop();
         assert_eq!(hub.count(), MAX_CLIENTS - 1);
-        assert!(hub.seat().is_some());
+        assert!(hub.seat(false).is_some());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::origin::Homes;
 use crate::relay::{Hub, relay};
-use crate::routes::{House, router};
+use crate::routes::{House, document, router};
 use crate::{Settings, Times};
 use axum::Router;
 use axum::body::Body;
@@ -57,6 +57,7 @@ pub async fn serve(
         shown: settings.shown,
         lane: lane.clone(),
         times,
+        document: document(),
     });
     let relay = tokio::spawn(relay(lane.clone(), house.hub.clone()));
     let (alive, mut all_gone) = mpsc::channel(1);

@@ -333,6 +333,10 @@ pub struct Reloaded {
 pub struct PolicyPart {
     /// SHA-256 of the whole, hex: a policy that is replaced between two parts shows in it.
     pub hash: String,
+    /// What it calls itself.
+    pub serial: Option<u64>,
+    /// When its file was read, Unix seconds.
+    pub loaded: Option<u64>,
     pub source: String,
     /// Octets of the whole.
     pub total: u64,
@@ -423,6 +427,8 @@ pub enum Refusal {
     Window(String),
     /// Whoever is to be asked before an approval counts gave no answer that counts; bounded words. It is held.
     NoSecondOpinion(String),
+    /// What was asked about cannot be explained; bounded words.
+    Unexplained(String),
     /// The caller is not let in, or not for this.
     Access(AccessFault),
     /// So many signed statements of these people must come with it; bounded words.

@@ -178,6 +178,22 @@ pub enum AccessFault {
 }
 
 impl AccessFault {
+    /// One of each.
+    pub const ALL: [AccessFault; 12] = [
+        Self::TokenMissing,
+        Self::TokenMalformed,
+        Self::TokenUnknown,
+        Self::TokenExpired,
+        Self::TokenScope(Scope::Read),
+        Self::TokenLimit(1),
+        Self::CertificateMissing,
+        Self::CertificateUnknown,
+        Self::CertificateScope(Scope::Read),
+        Self::CertificateRefused,
+        Self::RegistrationClosed,
+        Self::ForeignPage,
+    ];
+
     /// For machines: this text stays.
     pub fn code(self) -> &'static str {
         self.told().0
@@ -251,6 +267,26 @@ pub enum CredentialFault {
 }
 
 impl CredentialFault {
+    pub const ALL: [CredentialFault; 17] = [
+        Self::TokenUnknown,
+        Self::TokenExpired,
+        Self::TokenScope,
+        Self::NoSignature,
+        Self::SignerUnknown,
+        Self::Namespace,
+        Self::NotTouched,
+        Self::SignatureWrong,
+        Self::StatementMalformed,
+        Self::OtherAgent,
+        Self::OtherAction,
+        Self::OtherMessages,
+        Self::OtherVerb,
+        Self::Expired,
+        Self::TooLong,
+        Self::NonceUsed,
+        Self::CountedAlready,
+    ];
+
     /// For machines: this text stays.
     pub fn code(self) -> &'static str {
         self.told().0
@@ -344,6 +380,28 @@ mod tests {
 
     fn through(credentials: &Credentials) -> Result<Credentials, postcard::Error> {
         postcard::from_bytes(&postcard::to_stdvec(credentials).unwrap())
+    }
+
+    /// A new fault has its place here, and so in `ALL`.
+    #[test]
+    fn all_faults_are_listed_each_once() {
+        use {AccessFault as A, CredentialFault as C};
+        let access = |fault| match fault {
+            A::TokenMissing => 0,
+            A::TokenMalformed => 1,
+            A::TokenUnknown => 2,
+            A::TokenExpired => 3,
+            A::TokenScope(_) => 4,
+            A::TokenLimit(_) => 5,
+            A::CertificateMissing => 6,
+            A::CertificateUnknown => 7,
+            A::CertificateScope(_) => 8,
+            A::CertificateRefused => 9,
+            A::RegistrationClosed => 10,
+            A::ForeignPage => 11,
+        };
+        assert!(A::ALL.into_iter().map(access).eq(0..A::ALL.len()));
+        assert!(C::ALL.into_iter().map(|fault| fault as usize).eq(0..C::CountedAlready as usize + 1));
     }
 
     #[test]

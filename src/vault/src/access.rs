@@ -3,8 +3,8 @@
 use crate::ledger::Source;
 use crate::reply::Reply;
 use crate::room::Room;
-use crate::{decide, operator, registration, status};
-use ipc::{Answer, Call, Caller, Credentials, Refusal};
+use crate::{decide, explain, listing, operator, registration, status};
+use ipc::{Answer, Call, Caller, Credentials};
 use std::sync::Arc;
 
 /// A call that came by the api's lane.
@@ -12,7 +12,7 @@ pub fn call(room: &Arc<Room>, caller: Caller, call: Call, reply: Reply) {
     match call {
         Call::Enter(_) => reply.send(Answer::Noted),
         Call::Register(registration) => registration::register(room, registration, reply),
-        Call::Client => match room.vault() {
+        Call::Client | Call::Feed => match room.vault() {
             Ok(vault) => reply.send(Answer::Client { agent_id: vault.agent().map(|agent| agent.id.clone()) }),
             Err(refusal) => reply.refuse(refusal),
         },
@@ -22,6 +22,8 @@ pub fn call(room: &Arc<Room>, caller: Caller, call: Call, reply: Reply) {
         }
         Call::Health => status::health(room, reply),
         Call::Policy { offset } => operator::policy_text(room, offset, reply),
-        Call::Actions(_) | Call::Action(_) | Call::Explain(_) => reply.refuse(Refusal::NotReady("unbuilt".into())),
+        Call::Actions(query) => listing::actions(room, query, reply),
+        Call::Action(action) => listing::story(room, action, reply),
+        Call::Explain(matter) => explain::explain(room, matter, reply),
     }
 }

@@ -129,6 +129,8 @@ pub fn policy_text(room: &Arc<Room>, offset: u64, reply: Reply) {
     let rest = usize::try_from(offset).ok().and_then(|offset| active.text.as_bytes().get(offset..)).unwrap_or_default();
     reply.send(Answer::PolicyPart(PolicyPart {
         hash: active.hash(),
+        serial: active.policy.serial(),
+        loaded: active.loaded(),
         source: active.source(),
         total: active.text.len() as u64,
         octets: rest.iter().copied().take(PART).collect(),

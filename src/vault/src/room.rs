@@ -13,7 +13,9 @@ use crate::relay::Relay;
 use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
-use crate::{access, authority, decide, drafts, feed, init, operator, reload, settle, status, tokens, watchdog};
+use crate::{
+    access, authority, decide, drafts, explain, feed, init, listing, operator, reload, settle, status, tokens, watchdog,
+};
 use config::Config;
 use config::seams::crash_point;
 use ipc::{Answer, Ask, Change, FeedState, Method, Refusal};
@@ -73,6 +75,7 @@ pub struct Room {
     pub opening: Mutex<()>,
     doors: Mutex<Doors>,
     pub asking_health: status::AskingHealth,
+    pub explaining: explain::Explaining,
 }
 
 impl Room {
@@ -107,6 +110,7 @@ impl Room {
             opening: Mutex::default(),
             doors: Mutex::default(),
             asking_health: Default::default(),
+            explaining: Default::default(),
         });
         let deadline = room.config.hsm.call_deadline;
         watchdog::start(room.token_watch.clone(), deadline, room.ledger_busy.clone(), notify);
@@ -159,6 +163,7 @@ impl Room {
         let vault = Arc::new(vault);
         crash_point("start.opened");
         Notary::start(self, &vault);
+        listing::tell(self, &vault);
         // First, for a client's word on one of these must find it under way.
         settle::resume(self, &vault);
         *self.work.write().unwrap_or_else(PoisonError::into_inner) = Ok(vault.clone());
@@ -233,9 +238,9 @@ impl Room {
                 authority::change(self, Change::Amend(options), Vec::new(), reply);
             }
             Ask::Init(options) => init::on_ask(self, options, reply),
+            Ask::Actions(query) => listing::actions(self, query, reply),
+            Ask::ActionStory(action) => listing::story(self, action, reply),
             Ask::Doctor
-            | Ask::Actions(_)
-            | Ask::ActionStory(_)
             | Ask::RegistrationWindow
             | Ask::RegistrationClose
             | Ask::Register { .. }

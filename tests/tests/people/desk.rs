@@ -126,7 +126,7 @@ impl Desk {
 /// The reply's status and its stable cause.
 pub fn refused(reply: &Reply) -> (u16, String) {
     let json = reply.json();
-    (reply.status, json["Cause"].as_str().unwrap_or_else(|| panic!("{json}")).to_owned())
+    (reply.status, json["Reason"].as_str().unwrap_or_else(|| panic!("{json}")).to_owned())
 }
 
 pub fn write(path: &Path, text: &str) -> String {

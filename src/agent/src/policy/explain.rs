@@ -55,7 +55,7 @@ pub fn explain(config_path: &Path, what: &Explain) -> Result<(), Error> {
     let action = Action { claimed_type: claim.as_deref(), messages: &messages, expires, now: Some(at) };
     let explanation = source.policy.explain(&action);
     let told = Told { known, claim, expires, at, at_words, source, explanation };
-    words::print(&if what.json { words::json(&screen::json(&told))? } else { screen::text(&told) })
+    words::print(&if what.json { words::json(&screen::report(&told))? } else { screen::text(&told) })
 }
 
 fn octets(messages: &[String]) -> Result<Vec<Vec<u8>>, Error> {

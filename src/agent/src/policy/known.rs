@@ -37,11 +37,7 @@ pub fn since(places: &Places, since: u64, mut each: impl FnMut(KnownAction)) -> 
 
 /// What the policy of then made of it: what it was not asked for, or what it left to others, it held.
 pub fn verdict_of_then(action: &KnownAction) -> Verdict {
-    match (action.decided_by.as_deref(), action.verdict.as_deref()) {
-        (Some("policy"), Some("approve")) => Verdict::Approve,
-        (Some("policy"), Some("deny")) => Verdict::Deny,
-        _ => Verdict::Hold,
-    }
+    ::policy::report::Then::verdict_of(action.decided_by.as_deref(), action.verdict.as_deref())
 }
 
 /// Whether somebody other than the policy let it go.

@@ -3,9 +3,9 @@
 use super::explain::Told;
 use super::known::verdict_of_then;
 use crate::words;
+use ::policy::report::{By, Report, Then};
 use ::policy::{Demand, Facts, RuleExplanation, Verdict, WalletFacts};
 use ipc::KnownAction;
-use serde_json::{Value, json};
 
 pub fn text(told: &Told) -> String {
     let mut rows = Vec::new();
@@ -104,49 +104,18 @@ fn window(demand: &Demand) -> (String, String) {
     (demand.window.clone(), format!("{} in {} s", limits.join(", "), demand.period))
 }
 
-pub fn json(told: &Told) -> Value {
-    let judgement = &told.explanation.judgement;
-    let rule =
-        |rule: &RuleExplanation| json!({ "name": rule.name, "verdict": rule.verdict.as_str(), "failed": rule.failed });
-    let approvers = |group: &::policy::Approvers| json!({ "needed": group.needed, "of": group.of });
-    let release = json!({
-        "token": judgement.release.token,
-        "approvers": judgement.release.approvers.iter().map(approvers).collect::<Vec<_>>(),
-    });
-    let demand = |demand: &Demand| {
-        json!({
-            "window": demand.window,
-            "period": demand.period,
-            "amount": demand.amount.map(|amount| amount.to_string()),
-            "maxAmount": demand.max_amount.map(|amount| amount.to_string()),
-            "maxCount": demand.max_count,
-        })
+pub fn report(told: &Told) -> Report {
+    let then = |known: &KnownAction| Then {
+        action: known.id.to_string(),
+        state: known.state.clone(),
+        seen: known.seen,
+        verdict: known.verdict.as_ref().map(|_| verdict_of_then(known).as_str()),
+        rule: known.rule.clone(),
+        why: known.why.clone(),
+        decided_by: known.decided_by.clone(),
+        policy: known.policy.clone(),
     };
-    let then = |known: &KnownAction| {
-        json!({
-            "action": known.id,
-            "state": known.state,
-            "seen": known.seen,
-            "verdict": known.verdict.as_ref().map(|_| verdict_of_then(known).as_str()),
-            "rule": known.rule,
-            "why": known.why,
-            "decidedBy": known.decided_by,
-            "policy": known.policy,
-        })
-    };
-    json!({
-        "then": told.known.as_ref().map(then),
-        "type": told.claim,
-        "expires": told.expires,
-        "at": told.at,
-        "policy": { "source": told.source.name, "hash": told.source.hash(), "serial": told.source.policy.serial() },
-        "messages": told.explanation.messages,
-        "rules": told.explanation.rules.iter().map(rule).collect::<Vec<_>>(),
-        "verdict": judgement.verdict.as_str(),
-        "rule": judgement.rule,
-        "why": judgement.why,
-        "contradiction": judgement.contradiction,
-        "release": (judgement.verdict == Verdict::Hold).then_some(release),
-        "windows": judgement.demands.iter().map(demand).collect::<Vec<_>>(),
-    })
+    let by = By::of(&told.source.policy, told.source.name.clone());
+    let then = told.known.as_ref().map(then);
+    Report::new(&told.explanation, by, then, told.claim.clone(), told.expires, Some(told.at))
 }

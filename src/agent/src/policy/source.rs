@@ -61,7 +61,7 @@ fn whole_text(places: &Places) -> Result<Option<Whole>, Error> {
     let mut first: Option<String> = None;
     loop {
         let question = Ask::PolicyText { offset: octets.len() as u64 };
-        let Answer::PolicyPart(PolicyPart { hash, source, total, octets: part }) =
+        let Answer::PolicyPart(PolicyPart { hash, source, total, octets: part, .. }) =
             places.ask(&question, PATIENCE)?.ok_or_else(|| places.nobody())?
         else {
             return Err(ask::beside_the_point());

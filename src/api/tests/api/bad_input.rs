@@ -117,7 +117,7 @@ fn unknown_paths_and_wrong_methods_are_refused_in_json() {
         ("PUT", "/api/v1/register", "post"),
         ("OPTIONS", "/api/v1/register", "post"),
         ("POST", "/api/v1/client", "get,head"),
-        ("GET", "/api/v1/client/action/w1", "put,delete"),
+        ("POST", "/api/v1/client/action/w1", "get,head,put,delete"),
         ("POST", "/api/v1/client/action/", "put,delete"),
         ("POST", "/api/v1/client/feed", "get,head"),
         ("BREW", "/api/v1/healthcheck/status", "get,head"),

@@ -13,6 +13,11 @@ fn listen(addr: SocketAddr) -> WebSocket<TcpStream> {
     listen_with(addr, &[]).unwrap().0
 }
 
+fn listen_to(addr: SocketAddr, query: &str) -> WebSocket<TcpStream> {
+    let request = format!("ws://{addr}/api/v1/client/feed{query}").into_client_request().unwrap();
+    tokio_tungstenite::tungstenite::client(request, connect(addr)).unwrap().0
+}
+
 fn listen_with(
     addr: SocketAddr,
     headers: &[(&'static str, &str)],
@@ -222,4 +227,34 @@ fn when_the_api_ends_feed_clients_are_told() {
     api.stop();
     assert_eq!(u16::from(close(&mut socket).code), 1001);
     assert_eq!(api.end(), End::Stopped);
+}
+
+#[test]
+fn decisions_are_heard_by_who_asks_for_them_and_the_others_hear_the_backend_alone() {
+    let api = Api::new(registered);
+    let plain = ["", "?events=", "?other=decisions"].map(|query| match query {
+        "?events=" => None,
+        query => Some(listen_to(api.addr, query)),
+    });
+    let mut wants = listen_to(api.addr, "?events=decisions&x=1");
+    until(|| clients(&api) == 3);
+    let decision = r#"{"event":"decision","actionID":"w1"}"#;
+    api.vault.feed_items(vec![
+        ipc::FeedItem::Raw("one".into()),
+        ipc::FeedItem::Decision(decision.into()),
+        ipc::FeedItem::Raw(decision.into()),
+        ipc::FeedItem::Raw("two".into()),
+    ]);
+    for expected in ["one", decision, decision, "two"] {
+        assert_eq!(text(&mut wants), expected);
+    }
+    for mut socket in plain.into_iter().flatten() {
+        for expected in ["one", decision, "two"] {
+            assert_eq!(text(&mut socket), expected, "the backend's words are passed on whatever they look like");
+        }
+    }
+    for query in ["?events=", "?events=all", "?events=decisions&events=x"] {
+        let reply = api.ask("GET", &format!("/api/v1/client/feed{query}"), "");
+        assert_eq!((reply.status, &reply.json()["Reason"]), (400, &serde_json::json!("query-invalid")), "{query}");
+    }
 }

@@ -73,6 +73,10 @@ impl Vault {
         self.pages.send(FeedPage { items, next: 0, skipped: 0, access: 0 }).unwrap();
     }
 
+    pub fn feed_items(&self, items: Vec<FeedItem>) {
+        self.pages.send(FeedPage { items, next: 0, skipped: 0, access: 0 }).unwrap();
+    }
+
     pub fn hang_up(&self) {
         self.stream.lock().unwrap().as_ref().unwrap().shutdown(Shutdown::Both).unwrap();
     }
@@ -218,7 +222,8 @@ impl Reply {
         let body = self.json();
         assert_eq!(body["Code"], self.status, "{self:?}");
         assert!(!body["Msg"].as_str().unwrap().is_empty(), "{self:?}");
-        assert_eq!(body.as_object().unwrap().len(), 3, "{self:?}");
+        assert!(!body["Reason"].as_str().unwrap().is_empty(), "{self:?}");
+        assert_eq!(body.as_object().unwrap().len(), 4, "{self:?}");
         (self.status, body["Detail"].as_str().unwrap().to_owned())
     }
 }
@@ -229,7 +234,8 @@ pub const WELL: &str = r#"{"name":"agent","APIKey":"the-api-key","Base64PrivateK
 pub fn registered(ask: &Call) -> Option<Answer> {
     Some(match ask {
         Call::Register(_) => Answer::Registered { agent_id: "5zPW".into() },
-        Call::Client => Answer::Client { agent_id: Some("5zPW".into()) },
+        Call::Enter(_) => Answer::Noted,
+        Call::Client | Call::Feed => Answer::Client { agent_id: Some("5zPW".into()) },
         Call::Decide { verb, .. } => Answer::Decided { verb: *verb },
         Call::Health => Answer::Health(health()),
         _ => return None,

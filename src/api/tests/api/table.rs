@@ -69,7 +69,7 @@ fn a_decision_that_lacks_something_is_told_what_for_people_and_for_machines() {
         let said = refusal.clone();
         let api = Api::new(move |_| Some(Answer::Refused(said.clone())));
         let reply = api.ask("PUT", "/api/v1/client/action/w1", "");
-        assert_eq!((reply.status, &reply.json()["Cause"]), (status, &json!(cause)), "{refusal:?}");
+        assert_eq!((reply.status, &reply.json()["Reason"]), (status, &json!(cause)), "{refusal:?}");
         assert!(reply.json()["Detail"].as_str().unwrap().contains(words), "{}", reply.json());
         assert_eq!(reply.header("www-authenticate"), (status == 401).then_some("bearer"));
     }
@@ -139,6 +139,7 @@ fn each_refusal_has_its_status_and_words() {
         (Refusal::Denied(words()), 403, "some words"),
         (Refusal::Window(words()), 429, "some words"),
         (Refusal::NoSecondOpinion(words()), 503, "it is held: some words"),
+        (Refusal::Unexplained(words()), 409, "some words"),
         (Refusal::Contradiction(ActionEnd::Approved), 409, "action is already approved"),
         (Refusal::Contradiction(ActionEnd::Rejected), 409, "action is already rejected"),
         (Refusal::Contradiction(ActionEnd::Expired), 409, "action has expired"),

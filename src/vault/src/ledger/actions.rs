@@ -5,7 +5,7 @@ use super::in_force::{hold, is_in_force, stale};
 use super::people::closed;
 use super::signing::Recorded;
 use super::story::{Decision, End, contradiction, digests};
-use super::{held_for_clock, refused, second, time, windows};
+use super::{held_for_clock, listing, refused, second, time, windows};
 use crate::pipeline::{By, Judged, Permitted, Seen};
 use ipc::{ActionEnd, ActionId, Verb};
 use policy::{Judgement, Verdict};
@@ -223,6 +223,7 @@ pub fn reject(
             refused::note(transaction, messages)?;
             let (sql, by) = ("UPDATE action SET state = 'rejecting', decided_by = ?2 WHERE id = ?1", by.to_string());
             transaction.execute(sql, [seen.id.as_str(), by.as_str()])?;
+            listing::note(transaction, &seen.id, judgement.map_or(&[], |judgement| &judgement.facts))?;
             let fields = Decision {
                 action: &seen.id,
                 verdict: "reject",
@@ -361,6 +362,7 @@ pub(super) fn write(
     let values = params![id.as_str(), state.name(), verdict, rule, why, by, messages, policy];
     transaction.prepare_cached(sql)?.execute(values)?;
     second::forget(transaction, id)?;
+    listing::note(transaction, id, facts)?;
     let fields = Decision {
         action: id,
         verdict: match state {

@@ -2,9 +2,11 @@
 //! transaction, commits, and only then answers: a burst costs one fsync a batch.
 
 mod actions;
+mod announce;
 pub mod audit;
 pub mod held_for_clock;
 mod in_force;
+pub mod listing;
 pub mod past;
 mod people;
 mod refused;
@@ -14,18 +16,21 @@ pub mod second;
 mod signing;
 mod story;
 pub mod time;
+pub mod timeline;
 pub mod tokens;
 mod windows;
 
 pub use actions::{Fate, Row, Settling, State, expire, judge, see, settle};
+pub use announce::Event;
 pub use audit::Condition;
 pub use in_force::{InForce, LastSigned};
-pub use people::{Brought, Heard, Source, Word, hear};
+pub use people::{Brought, Heard, Source, Word, hear, on_record};
 pub use registration::{Phase, RegistrationRow};
 pub use signing::{Kept, Recorded, Submitted, UnderWay, keep};
-pub use story::contradiction;
-pub use windows::forget;
+pub use story::{contradiction, digests};
+pub use windows::{forget, used_of};
 
+use announce::{Announcer, Listener};
 use config::seams::crash_point;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
@@ -81,6 +86,7 @@ pub struct Ledger {
     inbox: Sender<Message>,
     questions: Sender<Work>,
     complaint: Arc<Mutex<Option<String>>>,
+    listener: Listener,
 }
 
 /// Since when a transaction is under way, if one is.
@@ -111,10 +117,16 @@ impl Ledger {
         let connection = schema::open(path, false)?;
         let (inbox, messages) = channel();
         let (questions, asked) = channel();
-        let complaint = Arc::default();
-        let ledger = Self { inbox, questions, complaint: Arc::clone(&complaint) };
-        thread::spawn(move || serve(connection, &messages, &asked, &complaint, &busy));
+        let (complaint, listener) = (Arc::default(), Listener::default());
+        let announcer = Announcer::new(&connection, listener.clone())?;
+        let ledger = Self { inbox, questions, complaint: Arc::clone(&complaint), listener };
+        thread::spawn(move || serve(connection, &messages, &asked, &complaint, &busy, announcer));
         Ok(ledger)
+    }
+
+    /// From now on `hear` is told what becomes of actions, on the ledger's thread, once it is on disk.
+    pub fn tell(&self, hear: impl Fn(Event) + Send + 'static) {
+        self.listener.is(hear);
     }
 
     /// Why the last transaction could not be kept, if it was not.
@@ -207,6 +219,7 @@ fn serve(
     questions: &Receiver<Work>,
     complaint: &Mutex<Option<String>>,
     busy: &Busy,
+    mut announcer: Announcer,
 ) {
     // Whether there may be more questions than the last transaction took.
     let mut more = false;
@@ -241,6 +254,9 @@ fn serve(
         }
         for after in afters {
             after(committed.clone().map(drop));
+        }
+        if let Ok(Wrote(true)) = committed {
+            announcer.announce(&connection);
         }
         // What hears of the commit runs here too: one that hangs is no better than a disk that does.
         *busy.lock() = None;

@@ -108,7 +108,7 @@ pub fn hear(
     let (mut told, mut lacking) = (Vec::new(), Vec::new());
     for one in brought {
         let ticket = one.ticket;
-        let (word, fresh) = match hearing.weigh(one)? {
+        let (word, says) = match hearing.weigh(one)? {
             Ok(good) => good,
             Err(Unfit { who, fault }) => {
                 told.push((ticket, Answer::Refused(Refusal::Credential { fault, who })));
@@ -125,7 +125,7 @@ pub fn hear(
                 }
                 Err(back) => {
                     judged = back;
-                    lacking.push((ticket, lacks(&judged.judgement().release, &word, fresh)));
+                    lacking.push((ticket, lacks(&judged.judgement().release, &word, says)));
                 }
             },
             Verb::Reject if judged.may_be_rejected_by(&word) => {
@@ -178,6 +178,23 @@ pub fn closed(transaction: &Transaction<'_>, judged: &Judged, verb: Verb) -> Res
     })
 }
 
+/// Who has said this of an action with these messages by a statement that is good now, with the key that the deed has for them now.
+pub fn on_record(
+    transaction: &Transaction<'_>,
+    id: &ActionId,
+    verb: Verb,
+    messages: &[u8; 32],
+    approvers: &BTreeMap<String, String>,
+    now: u64,
+) -> Result<BTreeSet<String>, rusqlite::Error> {
+    let sql = "SELECT approver, key FROM approval WHERE action = ?1 AND verb = ?2 AND messages = ?3 AND expires > ?4";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let values = params![id.as_str(), statement::word(verb), messages.as_slice(), now];
+    let rows = statement.query_map(values, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let still = |(name, key): (String, String)| (approvers.get(&name) == Some(&key)).then_some(name);
+    rows.filter_map(|row| row.map(still).transpose()).collect()
+}
+
 struct Hearing<'a> {
     transaction: &'a Transaction<'a>,
     id: ActionId,
@@ -189,7 +206,8 @@ struct Hearing<'a> {
 }
 
 impl Hearing<'_> {
-    /// What of it is good, and whether it has a new statement; all of it or nothing is taken.
+    /// What of it is good, and whether it has a statement: one that is on record already is the same word, said again. All of it
+    /// or nothing is taken.
     fn weigh(&self, brought: Brought) -> Result<Result<(Word, bool), Unfit>, rusqlite::Error> {
         let token = match &brought.bearer {
             None => None,
@@ -202,8 +220,8 @@ impl Hearing<'_> {
             Ok(statements) => statements,
             Err(unfit) => return self.unfit(unfit),
         };
-        let mut people = self.on_record()?;
-        let mut fresh = Vec::new();
+        let mut people = on_record(self.transaction, &self.id, self.verb, &self.messages, self.approvers, self.now)?;
+        let (mut fresh, says) = (Vec::new(), !statements.is_empty());
         for statement in statements {
             let who = Some(statement.approver.clone());
             if self.is_known(&statement)? {
@@ -218,18 +236,7 @@ impl Hearing<'_> {
             fresh.push(statement);
         }
         fresh.iter().try_for_each(|statement| self.keep(statement))?;
-        Ok(Ok((Word { source: brought.source, token, people }, !fresh.is_empty())))
-    }
-
-    /// Who has said it by a statement that is good now, with the key that the deed has for them now.
-    fn on_record(&self) -> Result<BTreeSet<String>, rusqlite::Error> {
-        let sql = "SELECT approver, key FROM approval
-                   WHERE action = ?1 AND verb = ?2 AND messages = ?3 AND expires > ?4";
-        let mut statement = self.transaction.prepare_cached(sql)?;
-        let values = params![self.id.as_str(), statement::word(self.verb), self.messages.as_slice(), self.now];
-        let rows = statement.query_map(values, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-        let still = |(name, key): (String, String)| (self.approvers.get(&name) == Some(&key)).then_some(name);
-        rows.filter_map(|row| row.map(still).transpose()).collect()
+        Ok(Ok((Word { source: brought.source, token, people }, says)))
     }
 
     /// Whether this very statement is on record: said again it is the same word.
@@ -282,7 +289,7 @@ impl Hearing<'_> {
 }
 
 /// What is missing still, and what to do.
-fn lacks(release: &Release, word: &Word, fresh: bool) -> Answer {
+fn lacks(release: &Release, word: &Word, says: bool) -> Answer {
     if release.nobody {
         return Answer::Refused(Refusal::Denied(
             "a deny rule may be about it: nobody releases it before that is known".into(),
@@ -296,14 +303,14 @@ fn lacks(release: &Release, word: &Word, fresh: bool) -> Answer {
             format!("{} of [{}], {} so far", group.needed, names.join(", "), group.have(&word.people))
         })
         .collect();
-    if words.is_empty() && no_token && !fresh {
+    if words.is_empty() && no_token && !says {
         return Answer::Refused(Refusal::NeedsToken);
     }
     if no_token {
         words.push("a bearer token with scope decide, with the last of them".into());
     }
     let words = ipc::bounded(&words.join("; and "));
-    if fresh {
+    if says {
         let have = release.approvers.iter().map(|group| group.have(&word.people).min(group.needed)).sum();
         let needed = release.approvers.iter().map(|group| group.needed).sum();
         return Answer::Counted { have, needed, words };

@@ -146,13 +146,23 @@ CREATE INDEX action_seen ON action (seen);
 /// What version 5 added. A token's scope is several, with commas.
 const TOKEN_COLUMN: &str = "ALTER TABLE token ADD COLUMN per_minute INTEGER;";
 
+/// And for lists of actions and their stories.
+const LISTING: &str = "
+-- In the order of the list, with what stands behind the messages in the table: there it costs reading them.
+CREATE INDEX action_listed ON action (state, seen, id, settled);
+-- What an action's messages say, in bounded words: the list does not read them again.
+CREATE TABLE action_facts (action TEXT PRIMARY KEY, words TEXT NOT NULL) STRICT, WITHOUT ROWID;
+-- The records that are about an action.
+CREATE INDEX audit_action ON audit (json_extract(line, '$.action')) WHERE json_extract(line, '$.action') IS NOT NULL;
+";
+
 /// What each version added; some have several parts.
 const ALL: [&[&str]; 5] = [
     &[TABLES],
     &[AUDIT_TABLES],
     &[CONTRADICTION_TABLE],
     &[WINDOW_TABLES, SECOND_OPINION_TABLE, PEOPLE_TABLES, POLICY_TABLES],
-    &[TOKEN_COLUMN],
+    &[TOKEN_COLUMN, LISTING],
 ];
 
 pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
@@ -215,9 +225,8 @@ mod tests {
 
     #[test]
     fn a_ledger_of_an_earlier_version_is_taken_on_with_all_that_is_in_it() {
-        let all = [TABLES, AUDIT_TABLES, CONTRADICTION_TABLE];
-        for version in 1..=3 {
-            let tables = &all[..version];
+        for version in 1..ALL.len() {
+            let tables: Vec<&str> = ALL[..version].iter().copied().flatten().copied().collect();
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("ledger");
             let old = Connection::open(&path).unwrap();
@@ -229,8 +238,8 @@ mod tests {
             let count = |table: &str| -> i64 {
                 connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
             };
-            let new = ["audit", "contradiction", "movement", "awaited", "token", "approval"].map(count);
-            assert_eq!((count("refused"), new), (1, [0; 6]));
+            let new = ["audit", "contradiction", "movement", "awaited", "token", "approval", "action_facts"].map(count);
+            assert_eq!((count("refused"), new), (1, [0; 7]));
             assert_eq!(["policy_in_force", "policy_signed", "action WHERE policy IS NOT NULL"].map(count), [0; 3]);
         }
     }

@@ -29,6 +29,11 @@ pub fn room(
     Ok(Ok(()))
 }
 
+/// What has been approved of what a window is about, by now (agent time).
+pub fn used_of(transaction: &Transaction<'_>, demand: &Demand, agent: u64) -> Result<Used, rusqlite::Error> {
+    used(transaction, &demand.which, agent.saturating_sub(demand.period))
+}
+
 /// What was approved since then (agent time), and fits.
 fn used(transaction: &Transaction<'_>, which: &Which, since: u64) -> Result<Used, rusqlite::Error> {
     let Which { currency, wallet, destination, rules } = which;
