@@ -31,7 +31,15 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         (name = "policy", description = "What is approved, and why"),
         (name = "health", description = "How the agent is"),
     ),
-    components(schemas(FaultBody, crate::reason::Reason)),
+    // What nothing but a parameter is made of is not found by itself.
+    components(schemas(
+        FaultBody,
+        crate::reason::Reason,
+        crate::actions::Status,
+        crate::actions::Time,
+        crate::feed::Events,
+        crate::routes::IdText,
+    )),
     modifiers(&Schemes),
 )]
 pub(crate) struct Base;

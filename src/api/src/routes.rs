@@ -97,7 +97,8 @@ pub(crate) struct Decision {
     statements: Vec<Statement>,
 }
 
-#[derive(ToSchema)]
+#[derive(ToSchema, Serialize)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "a schema; `credentials` reads it")]
 pub(crate) struct Statement {
     /// The octets that were signed.

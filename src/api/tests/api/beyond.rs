@@ -171,6 +171,19 @@ fn every_call_carries_the_token_and_what_is_answered_here_is_asked_for_first() {
 }
 
 #[test]
+fn the_document_refers_to_nothing_that_is_not_in_it() {
+    let document = Api::new(registered).ask("GET", "/openapi.json", "").json();
+    assert_eq!((&document["openapi"], &document["info"]["title"]), (&json!("3.1.0"), &json!("Signing agent")));
+    let text = document.to_string();
+    let named = text.split("\"#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let missing: Vec<&str> = named.filter(|name| document["components"]["schemas"].get(*name).is_none()).collect();
+    assert_eq!(missing, [""; 0]);
+    for scheme in ["bearer", "mutualTLS"] {
+        assert!(document["components"]["securitySchemes"][scheme].is_object(), "{scheme}");
+    }
+}
+
+#[test]
 fn a_refusal_has_a_reason_that_is_on_the_list_and_says_when_to_come_again() {
     let api = Api::new(registered);
     let document = api.ask("GET", "/openapi.json", "").json();
