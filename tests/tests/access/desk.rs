@@ -5,6 +5,7 @@ use ipc::{AccessFault, ActionId, Answer, Ask, Call, Caller, Refusal, Registratio
 use serde_json::Value;
 use signing_agent_tests::{House, Settings, until};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// The seams' variables (`config::seams`).
 const CLOCKS: &str = "SIGNING_AGENT_TEST_CLOCKS";
@@ -19,8 +20,14 @@ pub struct Desk {
 impl Desk {
     /// Initialised and not registered; `api` is the lines of `[api]`.
     pub fn of(api: &str, policy: &str) -> Self {
+        Self::with(api, policy, |_| Vec::new())
+    }
+
+    /// The same, with more in the agent's environment.
+    pub fn with(api: &str, policy: &str, more: impl Fn(&House) -> Vec<(&'static str, PathBuf)>) -> Self {
         let mut house = House::empty(Settings { api: api.into(), log_level: "info", ..Settings::with_policy(policy) });
-        house.settings.environment = vec![(CLOCKS, house.dir.path().join("clocks"))];
+        house.settings.environment = more(&house);
+        house.settings.environment.push((CLOCKS, house.dir.path().join("clocks")));
         assert!(house.output(&["init"]).status.success());
         let mut desk = Self { captured: None, house, vault: 0 };
         desk.run();

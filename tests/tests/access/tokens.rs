@@ -5,6 +5,7 @@ use crate::door::{Captured, Door, house_stands};
 use ipc::{AccessFault, ActionId, ActionQuery, Answer, Ask, Call, CredentialFault, Matter, Refusal, Scope, Verb};
 use serde_json::json;
 use signing_agent_tests::until;
+use std::process::Command;
 
 /// Transfers of ETH take a token, all else any client that is let in.
 const POLICY: &str = "[currencies]\nETH = { code = 4, decimals = 18, addresses = \"any-case\" }\n\
@@ -161,6 +162,31 @@ fn a_token_that_is_revoked_while_its_decision_waits_decides_nothing() {
     assert_eq!(desk.house.stats()["puts"], json!(0));
     let done = Answer::Decided { verb: Verb::Approve };
     assert_eq!(door.ask(&by(&other, decide(&id, Verb::Approve))), done);
+}
+
+#[test]
+fn a_token_that_is_revoked_while_the_ledger_cannot_be_written_is_out_all_the_same_and_the_operator_is_told() {
+    let desk = Desk::with("auth = \"token\"", POLICY, |house| {
+        let library = house.dir.path().join("failing.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/disk/failing.c");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl");
+        assert!(cc.status().expect("gcc is there").success());
+        let ledger = house.state().join("ledger.sqlite");
+        vec![("LD_PRELOAD", library), ("DISK_FAULT", house.dir.path().join("fault")), ("DISK_FAULT_NAME", ledger)]
+    });
+    let (gone, kept) = (desk.token("gone", &["--scope", "read"]), desk.token("kept", &["--scope", "read"]));
+    let mut door = desk.door();
+    let mut says = |token: &str| fault(&door.ask(&by(token, Call::Client)));
+    assert_eq!((says(&gone), says(&kept)), (None, None));
+    std::fs::write(desk.house.dir.path().join("fault"), "ENOSPC").unwrap();
+    let output = desk.house.output(&["token", "revoke", "gone"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("revoke it again"), "{said}");
+    assert_eq!((says(&gone), says(&kept)), (Some(AccessFault::TokenUnknown), None));
+    std::fs::remove_file(desk.house.dir.path().join("fault")).unwrap();
+    desk.revoke("gone");
+    assert_eq!((says(&gone), says(&kept)), (Some(AccessFault::TokenUnknown), None));
 }
 
 #[test]

@@ -86,8 +86,9 @@ fn let_in(room: &Room, caller: &Caller, call: &Call) -> Result<Guest, No> {
         now,
     };
     // Who hears the feed is asked about again and again: that is not what a token's limit is about.
-    let counted = (*call != Call::Enter(Scope::Feed)).then(Instant::now);
-    let guest = passes.admit(caller, call.scope(), counted)?;
+    let scope = call.scope();
+    let counted = (scope != Scope::Feed).then(Instant::now);
+    let guest = passes.admit(caller, scope, counted)?;
     if let (Some(vault), Some(name)) = (vault, &guest.token)
         && let Some(hour) = vault.tokens.used(name, now)
     {

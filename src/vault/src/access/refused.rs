@@ -13,6 +13,8 @@ const FIRST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Callers that are remembered at once; more are others.
 const MOST: usize = 64;
+/// Others of whom it is known who they were have room up to here; above are as many as there are causes.
+const MOST_OPEN: usize = 2 * MOST;
 /// First records within the hour; what comes above that is others', without a record of its own.
 const MOST_FRESH: u32 = 128;
 
@@ -101,7 +103,9 @@ impl Refused {
         let mut key = Key { fault, place: Place::Of(address), who, by_the_api };
         let fresh = self.may_be_fresh(now);
         if !self.open.contains_key(&key) && (self.remembered >= MOST || !fresh) {
-            key = Key { place: Place::Others, who: None, ..key };
+            // Whose it was is worth more than where it came from, as long as there is room.
+            let who = key.who.take().filter(|_| self.open.len() < MOST_OPEN);
+            key = Key { place: Place::Others, who, ..key };
         }
         if let Some(repeats) = self.open.get_mut(&key) {
             repeats.times = repeats.times.saturating_add(times);

@@ -82,6 +82,29 @@ fn of_a_million_addresses_some_are_remembered_and_the_rest_are_others() {
     assert_eq!(refused.counts(), [("token-unknown".to_owned(), 1_000_000)]);
 }
 
+#[test]
+fn a_tokens_name_is_on_record_however_many_strangers_there_are() {
+    let (mut refused, now) = (Refused::default(), Instant::now());
+    for round in 0..3 {
+        for address in 0..MOST as u32 {
+            let noted = refused.note(seen(AccessFault::TokenUnknown, round * 1000 + address), now);
+            // A quiet minute has it forgotten, so that the next round's are new ones.
+            noted.again.into_iter().for_each(|(key, _)| drop(refused.due(key)));
+        }
+    }
+    let of_the_desk = Sighting { who: Some("token desk".into()), ..seen(AccessFault::TokenScope(Scope::Decide), 9) };
+    assert!(refused.note(of_the_desk.clone(), now).record.is_none(), "this hour's first records are spent");
+    refused.note(of_the_desk, now);
+    let rest = refused.rest();
+    let desk = rest.iter().find(|record| record.who.as_deref() == Some("token desk")).unwrap();
+    assert_eq!((desk.times, desk.cause, desk.within), (2, "token-scope", Some(3600)));
+    // Whoever has many names has no more room than this.
+    for name in 0..10_000 {
+        refused.note(Sighting { who: Some(format!("token {name}")), ..seen(AccessFault::TokenLimit(1), name) }, now);
+    }
+    assert!(refused.open.len() <= MOST_OPEN + 40, "{}", refused.open.len());
+}
+
 /// Each minute other addresses, with every cause there is: what a captured api can make up.
 #[test]
 fn a_door_that_makes_up_callers_for_a_day_adds_a_few_hundred_records_an_hour() {
