@@ -4,7 +4,7 @@ use crate::ask::{self, Places};
 use crate::error::Error;
 use crate::words;
 use clap::Subcommand;
-use ipc::{Answer, Ask, Change, Scopes, TokenInfo};
+use ipc::{Answer, Ask, Change, Scope, Scopes, TokenInfo};
 use serde_json::json;
 use std::io::{self, Write};
 use std::path::Path;
@@ -85,8 +85,11 @@ fn table(all: &[TokenInfo]) -> String {
 
 fn as_json(all: &[TokenInfo]) -> String {
     let one = |token: &TokenInfo| {
+        // A scope's serde is the lanes'.
+        let scopes: Vec<&str> = token.scopes.iter().map(Scope::as_str).collect();
         json!({
-            "name": token.name, "scopes": token.scopes, "per_minute": token.per_minute, "made": token.made, "expires": token.expires, "used": token.used,
+            "name": token.name, "scopes": scopes, "per_minute": token.per_minute,
+            "made": token.made, "expires": token.expires, "used": token.used,
         })
     };
     format!("{:#}\n", json!(all.iter().map(one).collect::<Vec<_>>()))

@@ -43,7 +43,11 @@ fn an_unknown_key_is_refused_with_its_line_and_what_was_meant() {
 #[test]
 fn an_unknown_key_that_resembles_none_is_refused_with_the_known_ones() {
     let said = refusal(&format!("{URL}[api]\nquux = 1\n"));
-    assert_eq!(said, "4:1: unknown key \"quux\" in [api]; known here: listen, auth, public_url");
+    assert_eq!(
+        said,
+        "4:1: unknown key \"quux\" in [api]; known here: listen, auth, public_url, tls_cert_file, \
+                      tls_key_file, client_ca_file, client_crl_file, cors_origins, client"
+    );
     let said = refusal(&format!("{URL}api.quux = 1\n"));
     assert!(said.starts_with("3:1: unknown key \"api\" in [backend]"), "{said}");
 }
@@ -153,11 +157,79 @@ fn a_pin_is_a_number_of_four_digits_or_a_file_and_not_both() {
 
 #[test]
 fn an_open_door_off_loopback_is_refused() {
-    refused_below("[api]", "listen = \"0.0.0.0:8007\"", "must be a loopback address");
-    refused_below("[api]", "listen = \"[::]:8007\"\nauth = \"none\"", "must be a loopback address");
-    refused_below("[api]", "listen = \"localhost\"", "an IP address and a port");
-    refused_below("[api]", "auth = \"token\"", "only \"none\" is possible");
-    refused_below("[api]", "public_url = \"ftp://h\"", "ws:// or wss://");
+    let below = |lines: &str, words: &str| refused_below("[api]", lines, words);
+    for listen in ["0.0.0.0:8007", "[::]:8007", "192.0.2.1:0"] {
+        below(&format!("listen = \"{listen}\"\nauth = \"none\""), "must be a loopback address where auth is \"none\"");
+        let without = "must be a loopback address without tls_cert_file and tls_key_file";
+        below(&format!("listen = \"{listen}\""), without);
+        below(&format!("listen = \"{listen}\"\nauth = \"token\""), without);
+        // TLS alone lets nobody in who says nothing.
+        let tls = "tls_cert_file = \"c\"\ntls_key_file = \"k\"";
+        below(&format!("listen = \"{listen}\"\nauth = \"none\"\n{tls}"), "whoever reaches the port may approve");
+    }
+    below("listen = \"localhost\"", "an IP address and a port");
+    below("auth = \"Token\"", "must be \"token\", \"mtls\", \"either\" or \"both\" of them, or \"none\" on loopback");
+    below("public_url = \"ftp://h\"", "ws:// or wss://");
+}
+
+const CA: &str = "tls_cert_file = \"c\"\ntls_key_file = \"k\"\nclient_ca_file = \"a\"";
+
+#[test]
+fn certificates_take_tls_a_ca_and_clients_and_a_revocation_list_a_ca() {
+    let said = |lines: &str| refusal(&format!("{URL}[api]\n{lines}\n"));
+    for auth in ["mtls", "either", "both"] {
+        let auth = format!("auth = \"{auth}\"");
+        for lines in [auth.clone(), format!("{auth}\ntls_cert_file = \"c\"\ntls_key_file = \"k\"")] {
+            assert!(said(&lines).contains("takes tls_cert_file, tls_key_file and client_ca_file"), "{}", said(&lines));
+        }
+        let said = said(&format!("{CA}\n{auth}"));
+        assert!(said.starts_with("7:8:") && said.contains("takes an [[api.client]] for each certificate"), "{said}");
+    }
+    for alone in ["tls_cert_file", "tls_key_file", "client_ca_file", "client_crl_file"] {
+        let said = said(&format!("{alone} = \"x\""));
+        assert!(said.starts_with("4:") && said.contains("tls_cert_file and tls_key_file belong together"), "{said}");
+    }
+    let no_ca = said("tls_cert_file = \"c\"\ntls_key_file = \"k\"\nclient_crl_file = \"r\"");
+    assert!(no_ca.starts_with("6:") && no_ca.contains("client_ca_file, which is missing"), "{no_ca}");
+    for key in ["tls_cert_file", "tls_key_file", "client_ca_file", "client_crl_file"] {
+        refused_below("[api]", &format!("{key} = \" \""), &format!("[api] {key}: a path must not be empty"));
+    }
+}
+
+#[test]
+fn a_client_of_the_api_has_a_name_a_certificate_and_scopes_each_once() {
+    let said = |clients: &str| refusal(&format!("{URL}[api]\nauth = \"mtls\"\n{CA}\n{clients}"));
+    let client = |name: &str, whose: &str| format!("[[api.client]]\nname = \"{name}\"\n{whose}\nscopes = \"read\"\n");
+    let desk = client("desk", "subject = \"CN=desk\"");
+    for (clients, words) in [
+        ("[[api.client]]\nsan = \"a\"\nscopes = \"read\"\n".to_owned(), "name is missing"),
+        ("[[api.client]]\nname = \"a\"\nsan = \"a\"\n".to_owned(), "scopes is missing, such as \"decide,read\""),
+        (client("a", ""), "whose certificate is it? Give subject, or san"),
+        (client("A", "san = \"a\""), "a name has 1 to 64"),
+        (client(&"a".repeat(65), "san = \"a\""), "a name has 1 to 64"),
+        (client("a", "san = \"\""), "[[api.client]] san: must have 1 to 512 octets"),
+        (client("a", &format!("subject = \"{}\"", "x".repeat(513))), "subject: must have 1 to 512 octets"),
+        (client("a", "san = \"a\"").replace("\"read\"", "\"read,all\""), "one or more of register, decide, read"),
+        (client("a", "san = \"a\"").replace("\"read\"", "\"\""), "one or more of register, decide, read"),
+        (client("a", "sans = \"a\""), "did you mean \"san\"?"),
+        (format!("{desk}{}", client("desk", "san = \"other\"")), "each name and each certificate once"),
+        (format!("{desk}{}", client("other", "subject = \"CN=desk\"")), "each name and each certificate once"),
+        ((0..65).map(|n| client(&format!("c{n}"), &format!("san = \"c{n}\""))).collect(), "at most 64"),
+    ] {
+        assert!(said(&clients).contains(words), "{clients}: {}", said(&clients));
+    }
+}
+
+#[test]
+fn an_origin_that_no_browser_sends_is_refused() {
+    for bad in ["*", "null", "desk.example", "https://desk.example/", "https://desk.example/x", "https://DESK.example"]
+        .into_iter()
+        .chain(["https://desk.example:443", "ws://desk.example", "https://u@desk.example", "file:///x", ""])
+    {
+        refused_below("[api]", &format!("cors_origins = [\"{bad}\"]"), "an origin as browsers write it");
+    }
+    let many: Vec<String> = (0..65).map(|n| format!("\"https://h{n}\"")).collect();
+    refused_below("[api]", &format!("cors_origins = [{}]", many.join(", ")), "[api] cors_origins");
 }
 
 #[test]
@@ -229,6 +301,10 @@ fn a_person_has_one_name_and_one_key_and_a_private_key_is_not_repeated() {
     below("approvers = [\"a ssh-ed25519 AAAA\"]\npolicy_signers = [\"b ssh-ed25519 AAAA\"]", "another list");
     below("policy_signers = [\"a ssh-ed25519 AAAA\"]\npolicy_signatures = 2", "from 0 to 1");
     below("policy_signatures = 1", "from 0 to 0");
+    below("policy_signers = [\"a ssh-ed25519 A\"]\nchange_signers = [\"a ssh-ed25519 B\"]", "another list");
+    below("change_signers = [\"a ssh-ed25519 AAAA\"]\nchange_signatures = 2", "from 0 to 1");
+    below("change_signatures = 1", "from 0 to 0");
+    below("change_signers = [\"a ssh-ed25519 AAAA\"]\nchange_signatures = 1", "needs policy_signatures of 1 or more");
     let many: Vec<String> = (0..65).map(|n| format!("\"p{n} ssh-ed25519 AAA{n}\"")).collect();
     below(&format!("approvers = [{}]", many.join(", ")), "at most 64");
     refused_below("[people]", "aprovers = []", "did you mean \"approvers\"?");

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use config::{Config, Curve, Level, LogFormat, Pin, Token};
+use config::{Auth, Config, Curve, Level, LogFormat, Pin, Token};
 use signing_agent_config as config;
 
 fn parse(text: &str) -> Config {
@@ -22,6 +22,9 @@ fn a_url_is_enough() {
     assert_eq!(c.backend.feed(), "wss://play-api.qredo.network/api/v1/p/client/feed");
     assert_eq!(c.backend.read_pin().unwrap(), 0);
     assert_eq!(c.api.listen.to_string(), "127.0.0.1:8007");
+    // Nobody is let in who has no token.
+    let extras = (c.api.tls.is_some(), c.api.clients.len(), c.api.cors_origins.len());
+    assert_eq!((c.api.auth, extras), (Auth::Token, (false, 0, 0)));
     assert_eq!(c.api.feed_url(c.api.listen), "ws://127.0.0.1:8007/api/v1/client/feed");
     assert_eq!(c.hsm.module, Path::new("/usr/lib/softhsm/libsofthsm2.so"));
     assert_eq!(c.hsm.token, Token::Label("signing-agent".into()));
@@ -76,6 +79,66 @@ fn the_whole_of_it_is_read() {
     assert_eq!(c.policy.file, Some(PathBuf::from("/etc/agent/policy.toml")));
     assert_eq!(c.state.dir, Path::new("/etc/agent/state"));
     assert_eq!((c.log.format, c.log.level), (LogFormat::Json, Level::Trace));
+}
+
+#[test]
+fn who_may_call_and_over_what_is_read() {
+    let c = parse(
+        r#"
+        [backend]
+        url = "https://h"
+        [api]
+        listen = "0.0.0.0:8007"
+        auth = "either"
+        tls_cert_file = "c.pem"
+        tls_key_file = "/k.pem"
+        client_ca_file = "ca.pem"
+        client_crl_file = "crl.pem"
+        cors_origins = ["https://desk.example", "http://localhost:3000", "https://[::1]:8443"]
+        [[api.client]]
+        name = "desk"
+        subject = "CN=desk,O=Example Bank"
+        scopes = "read, decide"
+        [[api.client]]
+        name = "screen"
+        san = "screen.example"
+        scopes = "feed"
+        [people]
+        policy_signers = ["alice ssh-ed25519 AAAA"]
+        policy_signatures = 1
+        change_signers = ["alice ssh-ed25519 AAAA", "bob ssh-ed25519 BBBB"]
+        change_signatures = 2
+        "#,
+    );
+    let tls = c.api.tls.as_ref().unwrap();
+    let files = [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref(), tls.client_crl_file.as_ref()];
+    let wanted = ["/etc/agent/c.pem", "/k.pem", "/etc/agent/ca.pem", "/etc/agent/crl.pem"];
+    assert_eq!(files.map(|file| file.unwrap().to_str().unwrap()), wanted);
+    let clients: Vec<(&str, Option<&str>, Option<&str>, String)> = c
+        .api
+        .clients
+        .iter()
+        .map(|client| {
+            (client.name.as_str(), client.subject.as_deref(), client.san.as_deref(), client.scopes.to_string())
+        })
+        .collect();
+    assert_eq!(
+        clients,
+        [
+            ("desk", Some("CN=desk,O=Example Bank"), None, "decide,read".to_owned()),
+            ("screen", None, Some("screen.example"), "feed".to_owned()),
+        ]
+    );
+    assert_eq!((c.api.auth, c.api.cors_origins.len()), (Auth::Either, 3));
+    assert_eq!(c.api.feed_url(c.api.listen), "wss://0.0.0.0:8007/api/v1/client/feed");
+    assert_eq!((c.people.change_signers.len(), c.people.change_signatures), (2, 2));
+    for auth in [Auth::None, Auth::Token] {
+        let lines = format!("[backend]\nurl = \"https://h\"\n[api]\nauth = \"{}\"\n", auth.as_str());
+        assert_eq!(parse(&lines).api.auth, auth);
+    }
+    // Off loopback by TLS and a token.
+    let tls = "listen = \"[::]:8007\"\ntls_cert_file = \"c\"\ntls_key_file = \"k\"";
+    assert!(parse(&format!("[backend]\nurl = \"https://h\"\n[api]\n{tls}\n")).api.tls.is_some());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::ledger::Source;
 use crate::reply::Reply;
 use crate::room::Room;
-use crate::{decide, init, operator, reload, tokens};
+use crate::{access, decide, init, operator, reload, tokens};
 use ipc::{Answer, Change, Credentials, Refusal, SignedStatement, Verb};
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub fn change(room: &Arc<Room>, change: Change, _statements: Vec<SignedStatement
         Change::ConfirmClock => operator::confirm_clock(room, reply),
         Change::AcceptRollback => operator::accept_rollback(room, reply),
         Change::Amend(options) => init::on_ask(room, options, reply),
-        Change::RegistrationOpen { .. } => reply.refuse(Refusal::NotReady("unbuilt".into())),
+        Change::RegistrationOpen { seconds } => access::window::open(room, seconds, reply),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::agent::Secrets;
 use crate::deed::{self, Configured, Deed};
 use crate::files;
-use crate::ledger::{Ledger, audit};
+use crate::ledger::{Ledger, audit, registration_window};
 use crate::people::Named;
 use crate::reply::Reply;
 use crate::room::{Room, Trouble};
@@ -51,15 +51,15 @@ pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
 
 /// On a thread of its own, for it waits for the token.
 pub fn on_ask(room: &Arc<Room>, options: InitOptions, reply: Reply) {
-    let room = room.clone();
-    std::thread::spawn(move || match init(&room, options) {
+    let (room, by) = (room.clone(), reply.who());
+    std::thread::spawn(move || match init(&room, options, &by) {
         Ok(report) => reply.send(Answer::Initialised(report)),
         Err(words) => reply.refuse(Refusal::Init(words)),
     });
 }
 
 /// Does what the operator asked; an error is words for them.
-fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String> {
+fn init(room: &Arc<Room>, options: InitOptions, by: &str) -> Result<InitReport, String> {
     let _one = room.opening.lock().unwrap_or_else(PoisonError::into_inner);
     let config = &room.config;
     let mut report = InitReport::default();
@@ -116,6 +116,11 @@ fn init(room: &Arc<Room>, options: InitOptions) -> Result<InitReport, String> {
     // Once the ledger is known to be the one that the token remembers.
     if amended || !had_deed {
         vault.ledger.call(move |t| audit::append(t, "deed", &said)).map_err(|e| e.to_string())?;
+    }
+    if !had_deed {
+        let by = format!("{by}, by init");
+        let opened = vault.ledger.call(move |t| registration_window::open(t, registration_window::AT_INIT, &by));
+        opened.map_err(|e| e.to_string())?;
     }
     complete(config, &vault, &mut report);
     room.begin(vault);

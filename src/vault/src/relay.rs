@@ -1,5 +1,6 @@
 //! The raw relay of the feed: what came in, for the api's clients to read on from where they are. It is only a relay.
 
+use crate::clock;
 use crate::reply::Reply;
 use ipc::{Answer, FeedItem, FeedPage};
 use std::collections::VecDeque;
@@ -10,8 +11,13 @@ const MOST_OCTETS: usize = 4 << 20;
 /// What one page carries at the most, octets.
 const PAGE: usize = 512 << 10;
 
-#[derive(Default)]
 pub struct Relay(Mutex<Inner>);
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self(Mutex::new(Inner { access: anywhere(), ..Inner::default() }))
+    }
+}
 
 #[derive(Default)]
 struct Inner {
@@ -43,7 +49,7 @@ impl Relay {
     /// Somebody lost what let them in: whoever is inside must be asked about again.
     pub fn access_changed(&self) {
         let mut inner = self.lock();
-        inner.access += 1;
+        inner.access = inner.access.wrapping_add(1);
         for (after, reply) in std::mem::take(&mut inner.waiting) {
             let page = inner.page(after);
             reply.send(Answer::Feed(page));
@@ -89,6 +95,13 @@ impl Inner {
             .collect();
         FeedPage { next: from + items.len() as u64, items, skipped: from - after, access: self.access }
     }
+}
+
+/// Where the numbers of this life begin: one of an earlier life's says nothing of this one's.
+fn anywhere() -> u64 {
+    let mut number = [0; 8];
+    // Without randomness the time is a number that was not before.
+    getrandom::fill(&mut number).map_or_else(|_| clock::now_ms(), |()| u64::from_le_bytes(number))
 }
 
 fn octets(item: &FeedItem) -> usize {

@@ -61,6 +61,7 @@ pub struct Room {
     /// Loaded once, at the start; why it was not.
     pub module: Result<hsm::Module, String>,
     pub relay: Relay,
+    pub access: access::Access,
     pub errands: Errands,
     pub clock: Clock,
     pub pool: Pool,
@@ -99,6 +100,7 @@ impl Room {
             callback,
             module,
             relay: Relay::default(),
+            access: access::Access::default(),
             errands: Errands::new(clock.clone(), pool.clone()),
             clock,
             pool,
@@ -169,6 +171,7 @@ impl Room {
         *self.work.write().unwrap_or_else(PoisonError::into_inner) = Ok(vault.clone());
         tracing::info!(registered = vault.agent().is_some(), "ready");
         decide::be_patient(self.clone(), vault.clone());
+        access::watch_expiry(self.clone(), vault.clone(), vault.wall_clock.latest());
         // What a policy of an earlier life held is this one's to judge.
         reload::judge_held_anew(self, &vault);
         settle::sweep(self.clone(), vault);
@@ -189,7 +192,11 @@ impl Room {
         match ask {
             Ask::Call { caller, call } => access::call(self, caller, call, reply),
             Ask::FeedAfter { sequence, access } => self.relay.after(sequence, access, reply),
-            Ask::TurnedAway(_) | Ask::DoorState(_) => reply.send(Answer::Noted),
+            Ask::TurnedAway(all) => access::turned_away(self, all, reply),
+            Ask::DoorState(state) => {
+                self.access.door.is(state);
+                reply.send(Answer::Noted);
+            }
             Ask::Decide { action, verb, credentials } => {
                 let source = Source::Operator(reply.who());
                 decide::decide(self, action, verb, source, credentials, reply);
@@ -240,11 +247,11 @@ impl Room {
             Ask::Init(options) => init::on_ask(self, options, reply),
             Ask::Actions(query) => listing::actions(self, query, reply),
             Ask::ActionStory(action) => listing::story(self, action, reply),
-            Ask::Doctor
-            | Ask::RegistrationWindow
-            | Ask::RegistrationClose
-            | Ask::Register { .. }
-            | Ask::PartnerKey { .. } => reply.refuse(Refusal::NotReady("unbuilt".into())),
+            Ask::RegistrationWindow => access::window::tell(self, reply),
+            Ask::RegistrationClose => access::window::close(self, reply),
+            Ask::Doctor | Ask::Register { .. } | Ask::PartnerKey { .. } => {
+                reply.refuse(Refusal::NotReady("unbuilt".into()))
+            }
         }
     }
 
@@ -320,6 +327,7 @@ impl Room {
 
     /// All that was taken in is on disk when this returns.
     pub fn close(&self) {
+        access::flush(self);
         if let Ok(vault) = self.vault() {
             // So that nothing of this life is left without one.
             if let Err(e) = vault.notary.checkpoint_within(LAST_CHECKPOINT) {

@@ -1,7 +1,8 @@
 //! What the operator and the health endpoints are told.
 
+use crate::access;
 use crate::clock;
-use crate::ledger::{Row, audit};
+use crate::ledger::{Row, audit, registration_window};
 use crate::memory;
 use crate::reply::Reply;
 use crate::room::Room;
@@ -95,7 +96,7 @@ fn well(room: &Room, vault: Option<&Vault>, mut reasons: Vec<String>, next_expir
         remote_feed_url: agent.map(|agent| agent.feed_url.clone()).unwrap_or_default(),
         feed_age: room.feed_age(),
         next_expiry,
-        warnings: Vec::new(),
+        warnings: access::warnings(room, vault),
     }
 }
 
@@ -131,8 +132,8 @@ pub fn status(room: &Room) -> Status {
         alarms: Vec::new(),
         policy_loaded: room.policy.active().loaded(),
         shadow: room.policy.shadow.status(),
-        warnings: Vec::new(),
-        refused: Vec::new(),
+        warnings: access::warnings(room, vault.as_deref().ok()),
+        refused: room.access.counts(),
         registration_open: None,
         changes: None,
     };
@@ -147,9 +148,10 @@ pub fn status(room: &Room) -> Status {
         });
         status.fingerprints = fingerprints(&vault);
         status.recipients = vault.recipients.clone();
-        match vault.ledger.call(|t| Ok((Row::count(t)?, audit::counts(t)?))) {
-            Ok((actions, (records, covered))) => {
-                status.actions = actions;
+        let asked = vault.ledger.call(|t| Ok((Row::count(t)?, audit::counts(t)?, registration_window::left(t)?)));
+        match asked {
+            Ok((actions, (records, covered), open)) => {
+                (status.actions, status.registration_open) = (actions, open);
                 status.audit = Some(AuditStatus {
                     records,
                     covered,

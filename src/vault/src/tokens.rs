@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 const PREFIX: &str = "signing-agent-";
 /// The longest a token may be good for, seconds.
 const LONGEST: u64 = 10 * 366 * 24 * 60 * 60;
+/// The most calls a minute that a token's limit may say.
+const MOST_A_MINUTE: u32 = 1_000_000;
 
 /// SHA-256 of a token's text.
 pub fn hash(token: &Secret) -> [u8; 32] {
@@ -41,30 +43,42 @@ pub fn add(
     if seconds.is_some_and(|seconds| !(1..=LONGEST).contains(&seconds)) {
         return reply.refuse(Refusal::Init("a token is good for a second to ten years, or until it is revoked".into()));
     }
-    let mut octets = Zeroizing::new([0; 32]);
-    if let Err(e) = getrandom::fill(&mut *octets) {
-        tracing::error!("the system's randomness failed: {e}");
-        return reply.refuse(Refusal::Internal);
+    if per_minute.is_some_and(|calls| !(1..=MOST_A_MINUTE).contains(&calls)) {
+        return reply.refuse(Refusal::Init(format!("a token's limit is 1 to {MOST_A_MINUTE} calls a minute, or none")));
     }
-    // Room for all of it first: a growing string would leave copies behind.
-    let mut text = String::with_capacity(ipc::MAX_BEARER);
-    text.push_str(PREFIX);
-    URL_SAFE_NO_PAD.encode_string(*octets, &mut text);
-    let token = Secret::new(text);
+    let token = match new() {
+        Ok(token) => token,
+        Err(e) => {
+            tracing::error!("the system's randomness failed: {e}");
+            return reply.refuse(Refusal::Internal);
+        }
+    };
     let (hash, by, made) = (hash(&token), reply.who(), clock::now());
     let info = TokenInfo { name, scopes, per_minute, made, expires: seconds.map(|seconds| made + seconds), used: None };
-    let kept = info.clone();
+    let (kept, then) = (info.clone(), vault.clone());
     vault.ledger.post(
         move |t| tokens::add(t, &kept, &hash, &by),
         move |added| match added {
             Ok(Ok(())) => {
                 tracing::info!(name = info.name, scopes = %info.scopes, "a token was made");
+                then.tokens.add(info.clone(), hash);
                 reply.send(Answer::TokenAdded { token, info });
             }
             Ok(Err(words)) => reply.refuse(Refusal::Init(words)),
             Err(e) => refuse(&e, reply),
         },
     );
+}
+
+/// 256 random bits, as text.
+fn new() -> Result<Secret, getrandom::Error> {
+    let mut octets = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *octets)?;
+    // Room for all of it first: a growing string would leave copies behind.
+    let mut text = String::with_capacity(ipc::MAX_BEARER);
+    text.push_str(PREFIX);
+    URL_SAFE_NO_PAD.encode_string(*octets, &mut text);
+    Ok(Secret::new(text))
 }
 
 pub fn list(room: &Arc<Room>, reply: Reply) {
@@ -77,20 +91,34 @@ pub fn list(room: &Arc<Room>, reply: Reply) {
     }
 }
 
+/// Ends one at once, whatever the disk says, and has whoever came in by it sent out.
 pub fn revoke(room: &Arc<Room>, name: String, reply: Reply) {
     let vault = match room.vault() {
         Ok(vault) => vault,
         Err(refusal) => return reply.refuse(refusal),
     };
-    let (by, told) = (reply.who(), name.clone());
+    let ended = vault.tokens.remove(&name);
+    if ended {
+        room.relay.access_changed();
+    }
+    let (by, told, room, then) = (reply.who(), name.clone(), room.clone(), vault.clone());
     vault.ledger.post(
         move |t| tokens::revoke(t, &name, &by),
         move |was| match was {
             Ok(true) => {
+                // It may have been on its way into the ledger when this was asked.
+                if then.tokens.remove(&told) {
+                    room.relay.access_changed();
+                }
                 tracing::info!(name = told, "a token was revoked");
                 reply.send(Answer::Noted);
             }
             Ok(false) => reply.refuse(Refusal::Init(format!("there is no token {}", ipc::bounded(&told)))),
+            Err(e) if ended => {
+                let words =
+                    format!("it is refused until the agent starts anew: revoke it again once this is put right: {e}");
+                reply.refuse(Refusal::Init(ipc::bounded(&words)));
+            }
             Err(e) => refuse(&e, reply),
         },
     );

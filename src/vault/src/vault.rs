@@ -1,10 +1,11 @@
 //! What there is once token, deed, ledger and sealed keys agree.
 
+use crate::access;
 use crate::agent::{Agent, Secrets};
 use crate::alarms::Alarms;
 use crate::deed::{Deed, Registered};
 use crate::init::Opened;
-use crate::ledger::{Condition, LastSigned, Ledger, Phase, RegistrationRow, audit, time};
+use crate::ledger::{Condition, LastSigned, Ledger, Phase, RegistrationRow, audit, time, tokens};
 use crate::notary::Notary;
 use crate::people::{self, Named};
 use crate::pipeline::Seen;
@@ -40,6 +41,8 @@ pub struct Vault {
     pub waiting: Waiting,
     pub retries: Retries,
     pub notary: Notary,
+    /// As the ledger has them.
+    pub tokens: access::Table,
     pub registering: AtomicBool,
     pub frozen: AtomicBool,
     pub wall_clock: WallClock,
@@ -74,6 +77,7 @@ impl Vault {
             Ok((look.stepped && !stepped, look))
         });
         let (fresh, look) = look.map_err(Trouble::lasting)?;
+        let known = ledger.call(tokens::known).map_err(Trouble::lasting)?;
         let unsigned = refused.is_some();
         let kept = ledger.call(move |t| {
             Condition::Unsigned.write(t, unsigned.into())?;
@@ -90,6 +94,7 @@ impl Vault {
             waiting: Waiting::default(),
             retries: Retries::default(),
             notary,
+            tokens: access::Table::new(known),
             registering: AtomicBool::new(false),
             frozen: AtomicBool::new(frozen),
             wall_clock: WallClock::new(look.reference, look.stepped),

@@ -110,6 +110,14 @@ impl WallClock {
         trusted.then(|| u64::try_from(reading.wall / 1000).unwrap_or_default())
     }
 
+    /// Unix seconds by the wall clock as it is or as it should be, whichever is later: for what ends at a time, a clock that was
+    /// set back does not begin anew.
+    pub fn latest(&self) -> u64 {
+        let reading = Reading::take();
+        let reference = *self.reference.lock().unwrap_or_else(PoisonError::into_inner);
+        u64::try_from(reading.wall.max(reference.expected(reading)) / 1000).unwrap_or_default()
+    }
+
     pub fn has_stepped(&self) -> bool {
         self.stepped.load(Ordering::SeqCst)
     }

@@ -38,8 +38,8 @@ fn a_token_ends_when_it_expires_or_is_revoked_and_only_its_hash_is_kept() {
     let names: Vec<&Value> = list.as_array().unwrap().iter().map(|token| &token["name"]).collect();
     assert_eq!(names, ["desk", "short"]);
     assert_eq!(
-        (&list[0]["scope"], &list[0]["expires"], &list[0]["used"]),
-        (&json!("decide"), &json!(null), &json!(null))
+        (&list[0]["scopes"], &list[0]["expires"], &list[0]["used"]),
+        (&json!(["decide"]), &json!(null), &json!(null))
     );
     for (arguments, words) in [
         (&["token", "add", "desk", "--scope", "decide"][..], "there is a token desk already"),

@@ -9,7 +9,7 @@ comes_back() { # ROOM WHAT-IS-DONE-TO-IT
 
 promise "a door that is killed comes back"
 comes_back api 'systemctl kill -s KILL signing-agent-api'
-eventually 10 'curl -sf 127.0.0.1:8007/api/v1/healthcheck/ready'
+eventually 10 'curl -sf --header @partner-header 127.0.0.1:8007/api/v1/healthcheck/ready'
 comes_back courier 'systemctl kill -s KILL signing-agent-courier'
 approves "and works"
 

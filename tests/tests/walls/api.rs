@@ -132,8 +132,9 @@ fn neither_door_is_told_a_key_and_a_registered_agent_is_not_registered_again() {
         [Call::Client, Call::Health, Call::Register(registration.clone()), Call::Register(registration)].map(Ask::from);
     let mut told: Vec<Answer> = asks.iter().map(|ask| api.ask(ask)).collect();
     assert_eq!(told[2..], [(); 2].map(|()| Answer::Refused(Refusal::AlreadyRegistered)));
+    let access = api.access();
     for sequence in [0, u64::MAX] {
-        api.tell(&Ask::FeedAfter { sequence, access: 0 });
+        api.tell(&Ask::FeedAfter { sequence, access });
     }
     api.tell(&decide(&id, Verb::Approve));
 

@@ -106,6 +106,14 @@ impl Door {
         }
     }
 
+    /// The relay's `access` number: who asks with it is held open. It begins anywhere.
+    pub fn access(&mut self) -> u64 {
+        match self.ask(&Ask::FeedAfter { sequence: 0, access: 0 }) {
+            Answer::Feed(page) => page.access,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Nothing more will be said on this side.
     pub fn fall_silent(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();

@@ -132,7 +132,8 @@ fn an_api_that_asks(asks: u64) {
         busy
     });
     let took = begun.elapsed();
-    held_open(&house, "api.sock", &Ask::FeedAfter { sequence: u64::MAX, access: 0 });
+    let access = Door::connect(&house, "api.sock").access();
+    held_open(&house, "api.sock", &Ask::FeedAfter { sequence: u64::MAX, access });
     let longest = longest.lock().unwrap();
     println!(
         "api: {asks} asks in {took:?}, {busy} of them too many at once; at most {} kB; an approval took {longest:?} at most",

@@ -110,7 +110,7 @@ mod tests {
         let asset = PbAsset { kind: asset_type::WALLET, id: vec![7; 32], payload, ..PbAsset::default() };
         let seen = Seen { id: ActionId::try_from("w1".to_owned()).unwrap(), claim: None, expires: None };
         let judged = Judged::new(&Policy::hold_all(), seen, vec![asset.encode_to_vec()], Some(1));
-        Question::new("agent", &judged, &By::Word(Word::bare(Source::Client)), 1, Duration::from_secs(10), |_| {
+        Question::new("agent", &judged, &By::Word(Word::bare(Source::anybody())), 1, Duration::from_secs(10), |_| {
             Ok::<_, String>([0; 64])
         })
     }
@@ -131,7 +131,7 @@ mod tests {
         let seen = Seen { id: ActionId::try_from("w1".to_owned()).unwrap(), claim: None, expires: None };
         let judged = Judged::new(&Policy::hold_all(), seen, vec![b"m".to_vec()], Some(1));
         let refused =
-            Question::new("a", &judged, &By::Word(Word::bare(Source::Client)), 1, Duration::from_secs(1), |_| {
+            Question::new("a", &judged, &By::Word(Word::bare(Source::anybody())), 1, Duration::from_secs(1), |_| {
                 Err("CKR_DEVICE_REMOVED")
             });
         assert!(refused.err().unwrap().contains("CKR_DEVICE_REMOVED"));

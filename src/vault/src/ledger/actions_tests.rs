@@ -57,7 +57,7 @@ impl Book {
 }
 
 fn client() -> Word {
-    Word::bare(Source::Client)
+    Word::bare(Source::anybody())
 }
 
 fn seen(id: &str) -> Seen {

@@ -32,6 +32,8 @@ pub enum Condition {
     ClockStepped,
     /// 1: nothing is signed, for the policy lacks its signatures.
     Unsigned,
+    /// Until when a registration is taken, the agent's time in seconds; 0: none is.
+    RegistrationUntil,
     /// Written to see whether it can be.
     Pulse,
 }
@@ -43,6 +45,7 @@ impl Condition {
             Condition::Frozen => "frozen",
             Condition::ClockStepped => "clock-stepped",
             Condition::Unsigned => "unsigned",
+            Condition::RegistrationUntil => "registration-until",
             Condition::Pulse => "pulse",
         }
     }

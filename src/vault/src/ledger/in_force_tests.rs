@@ -45,7 +45,7 @@ impl Book {
 
     /// What becomes of it by the word of a client who brings nothing.
     fn hear(&mut self, judged: Judged, verb: Verb) -> Option<Fate> {
-        let brought = Brought { ticket: 1, source: Source::Client, bearer: None, statements: Ok(Vec::new()) };
+        let brought = Brought { ticket: 1, source: Source::anybody(), bearer: None, statements: Ok(Vec::new()) };
         self.write(|t| hear(t, judged, true, verb, vec![brought], &BTreeMap::new(), 1)).fate
     }
 
@@ -91,7 +91,7 @@ fn what_was_judged_under_a_policy_that_was_replaced_since_is_decided_by_nobody()
         assert_eq!(book.records(), ["policy ", "policy "]);
         // By a client's word neither.
         if stale != DENY {
-            let permitted = judged(stale, seen.clone()).permit_by_people(Word::bare(Source::Client)).unwrap();
+            let permitted = judged(stale, seen.clone()).permit_by_people(Word::bare(Source::anybody())).unwrap();
             let fate = book.write(|t| approve(t, &permitted, 1));
             assert!(matches!(fate, Fate::Stale(..)), "{fate:?}");
         }

@@ -11,6 +11,7 @@ pub mod past;
 mod people;
 mod refused;
 mod registration;
+pub mod registration_window;
 mod schema;
 pub mod second;
 mod signing;

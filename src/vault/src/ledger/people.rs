@@ -4,6 +4,7 @@
 use super::actions::{Fate, Row, State, approve, frozen, judge, other, other_bytes, reject, standing};
 use super::in_force::{is_in_force, stale};
 use super::{audit, held_for_clock, tokens};
+use crate::access::Guest;
 use crate::digest::messages_digest;
 use crate::pipeline::{By, Judged};
 use crate::statement::{self, Unfit, Verified};
@@ -16,10 +17,18 @@ use std::fmt;
 /// Who brings it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Whoever the api lets in.
-    Client,
+    /// Whoever was let in by the api's lane.
+    Client(Guest),
     /// On the admin lane.
     Operator(String),
+}
+
+impl Source {
+    /// A client of whom nothing is known.
+    #[cfg(test)]
+    pub fn anybody() -> Self {
+        Source::Client(Guest::default())
+    }
 }
 
 /// One asker's wish, and what came with it: verified as far as the ledger is not needed for it.
@@ -64,12 +73,17 @@ impl Word {
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let people: Vec<&str> = self.people.iter().map(String::as_str).collect();
-        let token = self.token.as_ref().map(|name| format!("token {name}"));
+        let guest = match &self.source {
+            Source::Client(guest) => guest.clone(),
+            Source::Operator(_) => Guest::default(),
+        };
+        let token = self.token.as_ref().or(guest.token.as_ref()).map(|name| format!("token {name}"));
         let people = (!people.is_empty()).then(|| format!("approvers {}", people.join(" ")));
-        let by: Vec<String> = token.into_iter().chain(people).collect();
+        let certificate = guest.certificate.map(|name| format!("certificate {name}"));
+        let by: Vec<String> = token.into_iter().chain(people).chain(certificate).collect();
         match &self.source {
             _ if !by.is_empty() => f.write_str(&by.join(", ")),
-            Source::Client => f.write_str("client"),
+            Source::Client(_) => f.write_str("client"),
             Source::Operator(who) => f.write_str(who),
         }
     }

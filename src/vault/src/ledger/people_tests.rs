@@ -50,7 +50,7 @@ impl Book {
     fn brought(&mut self, bearer: Option<&str>, statements: Vec<Verified>) -> Brought {
         self.ticket += 1;
         let bearer = bearer.map(|token| crate::tokens::hash(&ipc::Secret::new(token.to_owned())));
-        Brought { ticket: self.ticket, source: Source::Client, bearer, statements: Ok(statements) }
+        Brought { ticket: self.ticket, source: Source::anybody(), bearer, statements: Ok(statements) }
     }
 
     /// What one asker is told at once; nothing where the action goes its way.
@@ -224,7 +224,7 @@ fn a_token_releases_and_rejects_what_is_held_for_one_and_nothing_that_is_wrong_w
     let mut book = Book::new();
     book.token("desk", "the-token", "decide", Some(NOW + 1));
     book.token("old", "the-old-token", "decide", Some(NOW));
-    book.token("other", "the-other-token", "of-a-later-version", None);
+    book.token("other", "the-other-token", "read,feed", None);
     for id in ["a", "b"] {
         book.held(policy, id);
         assert_eq!(book.approves(policy, id, None, vec![]), Some(Answer::Refused(Refusal::NeedsToken)));
@@ -251,6 +251,27 @@ fn a_token_releases_and_rejects_what_is_held_for_one_and_nothing_that_is_wrong_w
     assert!(book.write(|t| tokens::revoke(t, "desk", "operator")));
     book.held(policy, "c");
     assert_eq!(fault(&book.approves(policy, "c", Some("the-token"), vec![])), Some(CredentialFault::TokenUnknown));
+}
+
+#[test]
+fn on_record_is_by_which_certificate_a_client_came_in_and_that_alone_is_no_token() {
+    let policy = "release = \"token\"\n";
+    let mut book = Book::new();
+    book.token("desk", "the-token", "decide", None);
+    let press = || Guest { token: None, certificate: Some("press".into()) };
+    book.held(policy, "a");
+    let mut bare = book.brought(None, vec![]);
+    bare.source = Source::Client(press());
+    assert_eq!(book.told(policy, "a", Verb::Approve, bare, NOW), Some(Answer::Refused(Refusal::NeedsToken)));
+    let mut with = book.brought(Some("the-token"), vec![]);
+    with.source = Source::Client(Guest { token: Some("desk".into()), ..press() });
+    assert_eq!(book.told(policy, "a", Verb::Approve, with, NOW), None);
+    assert_eq!(book.records("decision").last().unwrap()["by"], "token desk, certificate press");
+    book.held("", "b");
+    let mut bare = book.brought(None, vec![]);
+    bare.source = Source::Client(press());
+    assert_eq!(book.told("", "b", Verb::Approve, bare, NOW), None);
+    assert_eq!(book.records("decision").last().unwrap()["by"], "certificate press");
 }
 
 #[test]

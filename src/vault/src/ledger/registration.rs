@@ -1,7 +1,7 @@
 //! The registration: one row, first `finishing` (the sealed keys are on disk, the backend may or may not know), then
 //! `registered`.
 
-use super::audit;
+use super::{audit, registration_window};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -68,7 +68,10 @@ impl RegistrationRow {
     pub fn write_registered(transaction: &Transaction<'_>, feed_url: &str, now: u64) -> Result<(), rusqlite::Error> {
         let sql = "UPDATE registration SET phase = 'registered', feed_url = ?1, registered_at = ?2";
         match transaction.execute(sql, params![feed_url, now])? {
-            1 => audit::append(transaction, "registration", &json!({ "step": "registered", "feed": feed_url })),
+            1 => {
+                audit::append(transaction, "registration", &json!({ "step": "registered", "feed": feed_url }))?;
+                registration_window::close(transaction, "registration")
+            }
             n => Err(rusqlite::Error::StatementChangedRows(n)),
         }
     }

@@ -102,7 +102,7 @@ mod tests {
     const MESSAGE: &[u8] = b"\xffmove it";
 
     fn client() -> Word {
-        Word::bare(Source::Client)
+        Word::bare(Source::anybody())
     }
 
     fn seen(id: &str) -> Seen {

@@ -99,6 +99,12 @@ pub fn mark(transaction: &Transaction<'_>) -> Result<Look, rusqlite::Error> {
     look_at(transaction, Reading::take(), true)
 }
 
+/// The agent's time, seconds; nothing is looked at or written.
+pub fn agent(transaction: &Transaction<'_>) -> Result<u64, rusqlite::Error> {
+    let now = Row::read(transaction)?.map_or(0, |row| row.at(Reading::take()).agent);
+    Ok(u64::try_from(now / 1000).unwrap_or_default())
+}
+
 fn look_at(transaction: &Transaction<'_>, reading: Reading, keep: bool) -> Result<Look, rusqlite::Error> {
     let Some(row) = Row::read(transaction)? else { return begin(transaction, "", reading) };
     let mut stepped = Condition::ClockStepped.read(transaction)? != 0;

@@ -37,9 +37,15 @@ pub fn holder(
     }
     let hour = now - now % HOUR;
     if used != Some(hour) {
-        transaction.prepare_cached("UPDATE token SET used = ?2 WHERE name = ?1")?.execute(params![name, hour])?;
+        self::used(transaction, &name, hour)?;
     }
     Ok(Ok(name))
+}
+
+/// Keeps the hour of a token's last use, Unix seconds.
+pub fn used(transaction: &Transaction<'_>, name: &str, hour: u64) -> Result<(), rusqlite::Error> {
+    let sql = "UPDATE token SET used = ?2 WHERE name = ?1";
+    transaction.prepare_cached(sql)?.execute(params![name, hour]).map(drop)
 }
 
 /// Keeps a new one; words where that is refused.
@@ -68,18 +74,24 @@ pub fn add(
 }
 
 pub fn list(transaction: &Transaction<'_>) -> Result<Vec<TokenInfo>, rusqlite::Error> {
+    Ok(known(transaction)?.into_iter().map(|(info, _)| info).collect())
+}
+
+/// All of them with their hashes.
+pub fn known(transaction: &Transaction<'_>) -> Result<Vec<(TokenInfo, [u8; 32])>, rusqlite::Error> {
     let torn = || rusqlite::Error::InvalidColumnType(1, "scope".into(), rusqlite::types::Type::Text);
-    let mut statement =
-        transaction.prepare_cached("SELECT name, scope, made, expires, used, per_minute FROM token ORDER BY name")?;
+    let sql = "SELECT name, scope, made, expires, used, per_minute, hash FROM token ORDER BY name";
+    let mut statement = transaction.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| {
-        Ok(TokenInfo {
+        let info = TokenInfo {
             name: row.get(0)?,
             scopes: row.get::<_, String>(1)?.parse().map_err(|_| torn())?,
             per_minute: row.get(5)?,
             made: row.get(2)?,
             expires: row.get(3)?,
             used: row.get(4)?,
-        })
+        };
+        Ok((info, row.get(6)?))
     })?;
     rows.collect()
 }

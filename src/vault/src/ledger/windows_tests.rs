@@ -43,7 +43,7 @@ impl Book {
     }
 
     fn release(&mut self, id: &str, judgement: &Judgement) -> Fate {
-        let permitted = judged(id, judgement).permit_by_people(Word::bare(Source::Client)).unwrap();
+        let permitted = judged(id, judgement).permit_by_people(Word::bare(Source::anybody())).unwrap();
         self.write(|t| approve(t, &permitted, 1))
     }
 
@@ -184,7 +184,7 @@ fn no_outcome_gives_anything_back_and_nothing_is_spent_twice() {
         assert!(matches!(book.release(&name, &of()), Fate::Stands));
         let judged = judged(&name, &of());
         assert!(matches!(
-            book.write(|t| reject(t, judged.seen(), Some(&judged), &By::Word(Word::bare(Source::Client)), 1)),
+            book.write(|t| reject(t, judged.seen(), Some(&judged), &By::Word(Word::bare(Source::anybody())), 1)),
             Fate::Stands
         ));
         let id = ActionId::try_from(name.clone()).unwrap();
@@ -329,7 +329,8 @@ fn a_thousand_at_once_never_take_more_than_a_window_has() {
                         let judged = judged(&name, &judgement);
                         ledger.post(move |t| judge(t, judged, 1), done);
                     } else {
-                        let permitted = judged(&name, &judgement).permit_by_people(Word::bare(Source::Client)).unwrap();
+                        let permitted =
+                            judged(&name, &judgement).permit_by_people(Word::bare(Source::anybody())).unwrap();
                         ledger.post(move |t| approve(t, &permitted, 1), done);
                     }
                 }
