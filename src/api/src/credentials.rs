@@ -1,10 +1,54 @@
-//! What a decision comes with: `Authorization: Bearer …`, and people's statements in the body. Neither is looked at here for
-//! more than its form.
+//! Who calls, as far as the door knows it: an address, `Authorization: Bearer …`, a certificate; and what a decision comes with,
+//! people's statements in the body. None of it is looked at here for more than its form.
 
 use crate::reply::Fault;
-use axum::http::{HeaderMap, StatusCode, header};
-use ipc::{Credentials, MAX_BEARER, Secret, SignedStatement};
+use crate::routes::House;
+use crate::tls::Shown;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use ipc::{AccessFault, Caller, MAX_BEARER, Secret, SignedStatement};
 use serde::Deserialize;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    pub(crate) shown: Option<Arc<Shown>>,
+}
+
+impl Peer {
+    /// Resolves when its certificate is taken no more; never where it shows none.
+    pub(crate) async fn gone(&self) {
+        match &self.shown {
+            Some(shown) => shown.gone().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Who calls: what the vault is asked with.
+pub(crate) struct Who(pub(crate) Caller);
+
+impl FromRequestParts<Arc<House>> for Who {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Fault> {
+        let peer = parts.extensions.get::<Peer>();
+        let (address, shown) = (peer.map(|peer| peer.address), peer.and_then(|peer| peer.shown.as_ref()));
+        let refuse = |fault| {
+            house.reports.turned_away(address, fault);
+            Fault::from(fault)
+        };
+        if shown.is_some_and(|shown| shown.is_gone()) {
+            return Err(refuse(AccessFault::CertificateRefused));
+        }
+        let bearer = bearer(&parts.headers).map_err(refuse)?;
+        Ok(Self(Caller { address, bearer, certificate: shown.map(|shown| shown.name.clone()) }))
+    }
+}
 
 /// What a decision's body may hold. A body that holds no statements was never looked at by the Go agent, and is not here.
 #[derive(Deserialize)]
@@ -13,28 +57,23 @@ struct Body {
     statements: Vec<SignedStatement>,
 }
 
-pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Credentials, Fault> {
-    Ok(Credentials { bearer: bearer(headers)?, statements: statements(body)? })
-}
-
 /// RFC 6750 §2.1.
-fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, Fault> {
-    let refuse = |words: &str| Err(Fault::new(StatusCode::UNAUTHORIZED, format!("Authorization: {words}")));
+fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, AccessFault> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = all.next() else { return Ok(None) };
-    let (None, Ok(value)) = (all.next(), value.to_str()) else { return refuse("one, of printable characters") };
+    let (None, Ok(value)) = (all.next(), value.to_str()) else { return Err(AccessFault::TokenMalformed) };
     let token = match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return refuse("only Bearer TOKEN is taken"),
+        _ => return Err(AccessFault::TokenMalformed),
     };
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
     if token.is_empty() || token.len() > MAX_BEARER || !token.bytes().all(plain) {
-        return refuse("not a bearer token of this agent's");
+        return Err(AccessFault::TokenMalformed);
     }
     Ok(Some(Secret::new(token.to_owned())))
 }
 
-fn statements(body: &[u8]) -> Result<Vec<SignedStatement>, Fault> {
+pub fn statements(body: &[u8]) -> Result<Vec<SignedStatement>, Fault> {
     const NAME: &[u8] = b"\"statements\"";
     if !body.windows(NAME.len()).any(|part| part == NAME) {
         return Ok(Vec::new());
@@ -51,7 +90,7 @@ mod tests {
     use super::*;
     use axum::http::HeaderValue;
 
-    fn with(values: &[&str]) -> Result<Option<Secret>, Fault> {
+    fn with(values: &[&str]) -> Result<Option<Secret>, AccessFault> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());

@@ -4,17 +4,28 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod around;
+mod connection;
+mod cors;
 mod credentials;
+mod error;
 mod feed;
 mod form;
+mod guests;
 mod health;
 mod origin;
+mod patient;
 mod register;
 mod relay;
 mod reply;
+mod reports;
 mod routes;
 mod serve;
 mod settings;
+mod shares;
+mod slowing;
+mod tls;
 
+pub use error::Error;
 pub use serve::{End, serve};
-pub use settings::{Settings, Times};
+pub use settings::{Limits, Settings, Times};
+pub use tls::Tls;

@@ -2,6 +2,7 @@
 //! with the process, which ends itself after the answer.
 
 use crate::around::Taken;
+use crate::credentials::Who;
 use crate::form;
 use crate::reply::Fault;
 use crate::routes::House;
@@ -10,12 +11,13 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ipc::{Answer, Call, Caller};
+use ipc::{Answer, Call};
 use serde_json::json;
 use std::sync::Arc;
 
 pub(crate) async fn register(
     State(house): State<Arc<House>>,
+    Who(caller): Who,
     Extension(body): Extension<Taken>,
     Extension(retirement): Extension<Arc<Retirement>>,
 ) -> Response {
@@ -26,7 +28,7 @@ pub(crate) async fn register(
     drop(body);
     // A task of its own: it outlives a client that hangs up, so that the process does not end before the vault is done.
     let asked = tokio::spawn(async move {
-        let answer = house.ask(Caller::default(), Call::Register(registration)).await;
+        let answer = house.ask(caller, Call::Register(registration)).await;
         drop(retirement);
         match answer? {
             Answer::Registered { agent_id } => Ok(Json(json!({ "agentID": agent_id, "feedURL": house.feed_url }))),

@@ -14,11 +14,17 @@ pub(crate) struct Fault {
     status: StatusCode,
     detail: String,
     cause: Option<&'static str>,
+    /// Who asks is not let in.
+    access: Option<AccessFault>,
 }
+
+/// On an answer to somebody who was not let in, and why.
+#[derive(Clone, Copy)]
+pub(crate) struct NotLetIn(pub(crate) AccessFault);
 
 impl Fault {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), cause: None }
+        Self { status, detail: detail.into(), cause: None, access: None }
     }
 
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
@@ -46,7 +52,16 @@ impl IntoResponse for Fault {
             // RFC 6750 §3.
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(fault) = self.access {
+            response.extensions_mut().insert(NotLetIn(fault));
+        }
         response
+    }
+}
+
+impl From<AccessFault> for Fault {
+    fn from(fault: AccessFault) -> Self {
+        Refusal::Access(fault).into()
     }
 }
 
@@ -59,7 +74,7 @@ impl From<LaneLost> for Fault {
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         use StatusCode as S;
-        let mut cause = None;
+        let (mut cause, mut access) = (None, None);
         let (status, detail) = match refusal {
             Refusal::NotReady(words) => (S::SERVICE_UNAVAILABLE, bounded(&words)),
             Refusal::AlreadyRegistered => (S::BAD_REQUEST, "AgentID already exist. You can not set new one.".into()),
@@ -72,7 +87,7 @@ impl From<Refusal> for Fault {
             Refusal::Window(words) => (S::TOO_MANY_REQUESTS, bounded(&words)),
             Refusal::NoSecondOpinion(words) => (S::SERVICE_UNAVAILABLE, format!("it is held: {}", bounded(&words))),
             Refusal::Access(fault) => {
-                cause = Some(fault.code());
+                (cause, access) = (Some(fault.code()), Some(fault));
                 let status = match fault {
                     AccessFault::TokenLimit(_) => S::TOO_MANY_REQUESTS,
                     fault if fault.is_who() => S::UNAUTHORIZED,
@@ -108,7 +123,7 @@ impl From<Refusal> for Fault {
                 (S::INTERNAL_SERVER_ERROR, "internal error; the agent's log says more".into())
             }
         };
-        Self { status, detail, cause }
+        Self { status, detail, cause, access }
     }
 }
 

@@ -1,20 +1,27 @@
 //! The table of protocol.md §7: paths, methods, and what is asked of the vault for each.
 
 use crate::around::{Taken, around};
+use crate::credentials::Who;
 use crate::feed::feed;
+use crate::guests::Guests;
 use crate::origin::Homes;
 use crate::relay::Hub;
 use crate::reply::Fault;
+use crate::reports::Reports;
 use crate::serve::Ending;
+use crate::shares::Shares;
+use crate::slowing::Slowing;
+use crate::tls::Tls;
 use crate::{Times, credentials, health, register};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router, middleware};
-use ipc::{ActionId, Answer, Ask, Call, Caller, Credentials, Lane, Verb, bounded};
+use ipc::{AccessFault, ActionId, Answer, Ask, Call, Caller, Lane, Refusal, Scope, Verb, bounded};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 pub(crate) const FEED: &str = "/api/v1/client/feed";
 
@@ -27,22 +34,43 @@ pub(crate) struct House {
     pub(crate) feed_url: String,
     pub(crate) shown: Value,
     pub(crate) times: Times,
+    /// `None`: plain HTTP.
+    pub(crate) tls: Option<Arc<Tls>>,
+    /// Who has a connection and hears no feed.
+    pub(crate) guests: Arc<Guests>,
+    pub(crate) shares: Arc<Shares>,
+    /// Feed clients of whom the vault is asked again, at once.
+    pub(crate) doubts: Semaphore,
+    pub(crate) slowing: Slowing,
+    pub(crate) reports: Reports,
 }
 
 impl House {
     /// Asks the vault on a caller's behalf; a refusal is a fault.
     pub(crate) async fn ask(&self, caller: Caller, call: Call) -> Result<Answer, Fault> {
+        let Some(_share) = self.shares.take(&caller).await else { return Err(Refusal::Busy.into()) };
         match self.lane.ask(Ask::Call { caller, call }).await? {
             Answer::Refused(refusal) => Err(refusal.into()),
             answer => Ok(answer),
         }
     }
 
-    /// This agent's id; `None` before registration.
-    pub(crate) async fn agent_id(&self) -> Result<Option<String>, Fault> {
-        match self.ask(Caller::default(), Call::Client).await? {
-            Answer::Client { agent_id } => Ok(agent_id),
-            _ => Err(Fault::misfit("Client")),
+    /// Why a feed client may not go on to be here, if so. What keeps the vault from saying is no reason.
+    pub(crate) async fn still(&self, caller: Caller) -> Option<AccessFault> {
+        // Not out of the caller's share, which is for what somebody waits for.
+        let _turn = self.doubts.acquire().await.ok()?;
+        match self.lane.ask(Ask::Call { caller, call: Call::Enter(Scope::Feed) }).await {
+            Ok(Answer::Refused(Refusal::Access(AccessFault::TokenLimit(_)))) => None,
+            Ok(Answer::Refused(Refusal::Access(fault))) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Has somebody let in for what is answered here.
+    pub(crate) async fn enter(&self, caller: Caller, scope: Scope) -> Result<(), Fault> {
+        match self.ask(caller, Call::Enter(scope)).await? {
+            Answer::Noted => Ok(()),
+            _ => Err(Fault::misfit("Enter")),
         }
     }
 }
@@ -66,35 +94,36 @@ pub(crate) fn router(house: Arc<House>) -> Router {
         .with_state(house)
 }
 
-async fn client(State(house): State<Arc<House>>) -> Result<Json<Value>, Fault> {
-    let agent_id = house.agent_id().await?.unwrap_or_default();
-    Ok(Json(json!({ "agentID": agent_id, "feedURL": house.feed_url })))
+async fn client(State(house): State<Arc<House>>, Who(caller): Who) -> Result<Json<Value>, Fault> {
+    let Answer::Client { agent_id } = house.ask(caller, Call::Client).await? else {
+        return Err(Fault::misfit("Client"));
+    };
+    Ok(Json(json!({ "agentID": agent_id.unwrap_or_default(), "feedURL": house.feed_url })))
 }
 
 type Id = Result<Path<String>, PathRejection>;
 type Decision = Result<(StatusCode, Json<Value>), Fault>;
 
-async fn approve(State(house): State<Arc<House>>, id: Id, with: HeaderMap, body: Extension<Taken>) -> Decision {
-    decide(&house, id, Verb::Approve, &with, &body).await
+async fn approve(State(house): State<Arc<House>>, id: Id, Who(caller): Who, body: Extension<Taken>) -> Decision {
+    decide(&house, id, Verb::Approve, caller, &body).await
 }
 
-async fn reject(State(house): State<Arc<House>>, id: Id, with: HeaderMap, body: Extension<Taken>) -> Decision {
-    decide(&house, id, Verb::Reject, &with, &body).await
+async fn reject(State(house): State<Arc<House>>, id: Id, Who(caller): Who, body: Extension<Taken>) -> Decision {
+    decide(&house, id, Verb::Reject, caller, &body).await
 }
 
 async fn no_id() -> Fault {
     Fault::bad("empty actionID")
 }
 
-async fn decide(house: &House, id: Id, verb: Verb, headers: &HeaderMap, body: &Taken) -> Decision {
+async fn decide(house: &House, id: Id, verb: Verb, caller: Caller, body: &Taken) -> Decision {
     // The segment is percent-decoded by now; the rejection is one that is no UTF-8 then.
     let Ok(Path(id)) = id else { return Err(Fault::bad("not an action id: not UTF-8")) };
     if id.trim().is_empty() {
         return Err(no_id().await);
     }
     let action = ActionId::try_from(id).map_err(|e| Fault::bad(e.to_string()))?;
-    let Credentials { bearer, statements } = credentials::read(headers, &body.0)?;
-    let caller = Caller { bearer, ..Caller::default() };
+    let statements = credentials::statements(&body.0)?;
     let status = match house.ask(caller, Call::Decide { action: action.clone(), verb, statements }).await? {
         Answer::Decided { verb: Verb::Approve } if verb == Verb::Approve => "approved",
         Answer::Decided { verb: Verb::Reject } if verb == Verb::Reject => "rejected",

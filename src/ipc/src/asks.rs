@@ -112,6 +112,8 @@ pub enum Call {
     Register(Registration),
     /// Who is this agent? → `Client`
     Client,
+    /// To hear the feed: the same. → `Client`
+    Feed,
     /// Approve or reject an action on the caller's word. → `Decided`, once the backend has accepted it, or `Counted`: more
     /// people are needed
     Decide {
@@ -146,6 +148,7 @@ impl Call {
             Call::Enter(scope) => *scope,
             Call::Register(_) => Scope::Register,
             Call::Decide { .. } => Scope::Decide,
+            Call::Feed => Scope::Feed,
             Call::Client
             | Call::Health
             | Call::Actions(_)

@@ -12,7 +12,7 @@ pub fn call(room: &Arc<Room>, caller: Caller, call: Call, reply: Reply) {
     match call {
         Call::Enter(_) => reply.send(Answer::Noted),
         Call::Register(registration) => registration::register(room, registration, reply),
-        Call::Client => match room.vault() {
+        Call::Client | Call::Feed => match room.vault() {
             Ok(vault) => reply.send(Answer::Client { agent_id: vault.agent().map(|agent| agent.id.clone()) }),
             Err(refusal) => reply.refuse(refusal),
         },
