@@ -1,5 +1,6 @@
 //! A partner app's side of a connection: plain or by TLS, with what it shows, from an address of its own.
 
+use crate::pki::{Certified, Pki, VERSIONS};
 use custody_simulator::{Reply, exchange};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io::{self, Read, Write};
@@ -39,6 +40,11 @@ impl Client {
 
     pub fn from(&self, address: &str) -> Self {
         Self { from: Some(address.parse().unwrap()), ..self.clone() }
+    }
+
+    /// By TLS: it trusts this authority, and shows a certificate where one is given.
+    pub fn https(pki: &Pki, shown: Option<&Certified>) -> Self {
+        Self { tls: Some(pki.client_config(shown, VERSIONS)), ..Self::default() }
     }
 
     /// A connection to `IP:PORT`. With TLS its handshake is done.

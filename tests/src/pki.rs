@@ -1,6 +1,5 @@
 //! Certificates made at test time: an authority, a server's and clients' certificates, and lists of what was revoked.
 
-use crate::Client;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
@@ -16,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY: u64 = 86_400;
 /// What a client and the agent's server can speak.
-const VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+pub const VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// An authority that certifies servers and clients.
 pub struct Pki {
@@ -58,7 +57,12 @@ impl Pki {
 
     /// A server's certificate for `127.0.0.1` and `localhost`, good for so many days.
     pub fn server(&self, days: i64) -> Certified {
-        self.certify(vec!["127.0.0.1".into(), "localhost".into()], "server", days, ExtendedKeyUsagePurpose::ServerAuth)
+        self.certify(
+            vec!["127.0.0.1".into(), "localhost".into()],
+            "server",
+            days * DAY as i64,
+            ExtendedKeyUsagePurpose::ServerAuth,
+        )
     }
 
     /// A client's, with the subject `CN=name,O=Partner` and the DNS name `name.partner.example`, good for a year.
@@ -68,11 +72,15 @@ impl Pki {
 
     /// The same, good for so many days; none or less: expired.
     pub fn client_for(&self, name: &str, days: i64) -> Certified {
-        let san = vec![format!("{name}.partner.example")];
-        self.certify(san, name, days, ExtendedKeyUsagePurpose::ClientAuth)
+        self.client_seconds(name, days * DAY as i64)
     }
 
-    fn certify(&self, names: Vec<String>, common: &str, days: i64, usage: ExtendedKeyUsagePurpose) -> Certified {
+    pub fn client_seconds(&self, name: &str, seconds: i64) -> Certified {
+        let san = vec![format!("{name}.partner.example")];
+        self.certify(san, name, seconds, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn certify(&self, names: Vec<String>, common: &str, seconds: i64, usage: ExtendedKeyUsagePurpose) -> Certified {
         let serial = self.serials.fetch_add(1, Ordering::SeqCst);
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(names).unwrap();
@@ -84,7 +92,7 @@ impl Pki {
         params.use_authority_key_identifier_extension = true;
         let (now, at) = (now(), |seconds| date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds));
         params.not_before = at(now - 400 * DAY);
-        params.not_after = at(now.saturating_add_signed(days * DAY as i64));
+        params.not_after = at(now.saturating_add_signed(seconds));
         let certificate = params.signed_by(&key, &self.authority).unwrap();
         Certified {
             serial,
@@ -115,27 +123,25 @@ impl Pki {
         params.signed_by(&self.authority).unwrap().pem().unwrap()
     }
 
-    /// A client that trusts this authority, and shows a certificate where one is given.
-    pub fn https(&self, shown: Option<&Certified>) -> Client {
-        self.https_with(shown, VERSIONS)
-    }
-
-    /// The same, which speaks these versions of TLS alone.
-    pub fn https_with(&self, shown: Option<&Certified>, versions: &[&'static SupportedProtocolVersion]) -> Client {
+    /// How a client is set up that trusts this authority, speaks these versions, and shows a certificate where one is given.
+    pub fn client_config(
+        &self,
+        shown: Option<&Certified>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der().clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots);
-        let config = match shown {
+        Arc::new(match shown {
             Some(shown) => {
                 let key = PrivatePkcs8KeyDer::from(shown.key.clone()).into();
                 builder.with_client_auth_cert(vec![shown.certificate.clone()], key).unwrap()
             }
             None => builder.with_no_client_auth(),
-        };
-        Client { tls: Some(Arc::new(config)), ..Client::default() }
+        })
     }
 
     /// Writes what a house with TLS reads into a directory: `server.pem`, `server.key` and `ca.pem`; the lines for `[api]`

@@ -86,7 +86,8 @@ async fn answer(house: &House, request: Request, next: Next) -> Response {
         && !keyless
         && let Some(retirement) = parts.extensions.get::<Arc<Retirement>>()
     {
-        retirement.arm();
+        // One that did not come whole is no registration yet.
+        if taken.is_ok() { retirement.arm() } else { retirement.later() }
     }
     match taken {
         Ok(taken) => {

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ipc::{Answer, Call};
+use ipc::{Answer, Call, Scope};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -21,14 +21,18 @@ pub(crate) async fn register(
     Extension(body): Extension<Taken>,
     Extension(retirement): Extension<Arc<Retirement>>,
 ) -> Response {
-    let registration = match form::parse(&body.0) {
-        Ok(registration) => registration,
-        Err(words) => return ([(header::CONNECTION, "close")], Fault::bad(words)).into_response(),
-    };
+    let registration = form::parse(&body.0);
     drop(body);
     // A task of its own: it outlives a client that hangs up, so that the process does not end before the vault is done.
     let asked = tokio::spawn(async move {
-        let answer = house.ask(caller, Call::Register(registration)).await;
+        let answer = match registration {
+            Ok(registration) => house.ask(caller, Call::Register(registration)).await,
+            // What is wrong with it is for those who may register.
+            Err(words) => house.enter(caller, Scope::Register).await.and(Err(Fault::bad(words))),
+        };
+        if answer.as_ref().is_err_and(|fault| fault.access().is_some()) {
+            retirement.later();
+        }
         drop(retirement);
         match answer? {
             Answer::Registered { agent_id } => Ok(Json(json!({ "agentID": agent_id, "feedURL": house.feed_url }))),

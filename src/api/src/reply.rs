@@ -31,6 +31,11 @@ impl Fault {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// Why who asks is not let in, if that is it.
+    pub(crate) fn access(&self) -> Option<AccessFault> {
+        self.access
+    }
+
     /// The vault answered, but not what was asked.
     pub(crate) fn misfit(asked: &str) -> Self {
         tracing::error!(asked, "the vault's answer is of a kind that does not fit what was asked");

@@ -17,7 +17,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 /// What is under way gets so long when the lane is lost: without a vault there is little to finish.
 const BRIEFLY: Duration = Duration::from_secs(2);
@@ -59,6 +59,7 @@ pub async fn serve(
         end = ending.wait() => end,
         () = stop => End::Stopped,
         () = lane.ended() => End::LaneLost,
+        () = ending.later(times.retire) => End::Retired,
         never = accept(listener, router(house.clone()), house, Alive::new(alive)) => match never {},
     };
     ending.set(end);
@@ -92,24 +93,34 @@ fn house(listener: &tokio::net::TcpListener, lane: Lane, settings: Settings) -> 
 
 /// Why the api is ending; the first reason stays.
 #[derive(Clone)]
-pub(crate) struct Ending(Arc<watch::Sender<Option<End>>>);
+pub(crate) struct Ending {
+    end: Arc<watch::Sender<Option<End>>>,
+    /// It need not end at once.
+    later: Arc<Notify>,
+}
 
 impl Default for Ending {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+        Self { end: Arc::new(watch::Sender::new(None)), later: Arc::default() }
     }
 }
 
 impl Ending {
     fn set(&self, end: End) {
-        self.0.send_if_modified(|now| now.is_none() && now.replace(end).is_none());
+        self.end.send_if_modified(|now| now.is_none() && now.replace(end).is_none());
     }
 
     pub(crate) async fn wait(&self) -> End {
-        let mut told = self.0.subscribe();
+        let mut told = self.end.subscribe();
         let end = told.wait_for(Option::is_some).await.ok().and_then(|end| *end);
         // Unreachable: the sender is `self`'s.
         end.unwrap_or(End::Stopped)
+    }
+
+    /// Resolves so long after the first who had it end later.
+    async fn later(&self, patience: Duration) {
+        self.later.notified().await;
+        tokio::time::sleep(patience).await;
     }
 }
 
@@ -127,6 +138,13 @@ impl Retirement {
 
     pub(crate) fn arm(&self) {
         self.armed.store(true, Ordering::Relaxed);
+    }
+
+    /// Instead: what passed was nobody's who may register, and who may not shall not have the door restart as often as it likes. It
+    /// is gone within [`Times::retire`](crate::Times::retire) all the same.
+    pub(crate) fn later(&self) {
+        self.armed.store(false, Ordering::Relaxed);
+        self.ending.later.notify_one();
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Times {
     pub send: Duration,
     /// For a feed client to answer a close.
     pub goodbye: Duration,
+    /// After a registration of somebody who may not register, until the api ends itself.
+    pub retire: Duration,
     /// For requests under way when the api ends.
     pub drain: Duration,
 }
@@ -112,6 +114,7 @@ impl Default for Times {
             leave: Duration::from_millis(500),
             send: seconds(10),
             goodbye: seconds(2),
+            retire: seconds(600),
             drain: seconds(10),
         }
     }

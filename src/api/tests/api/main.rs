@@ -2,8 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod cors;
+mod doubts;
 mod ends;
 mod feed;
+mod limits;
+#[path = "../../../../tests/src/pki.rs"]
+#[allow(dead_code)]
+mod pki;
 mod process;
+mod refused;
+mod reload;
+mod secure;
 mod support;
 mod table;
+mod tls;

@@ -210,6 +210,35 @@ pub fn connect(addr: SocketAddr) -> TcpStream {
     stream
 }
 
+/// From another address of this host's.
+pub fn connect_from(from: &str, addr: SocketAddr) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, ipproto, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).unwrap();
+    bind(&socket, &SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    rustix::net::connect(&socket, &addr).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A request on a connection that ends with it.
+pub fn once(stream: &mut (impl Read + Write), method: &str, path: &str, headers: &str) -> Reply {
+    let headers = format!("{headers}Connection: close\r\n");
+    stream.write_all(request(method, path, &headers, "").as_bytes()).unwrap();
+    let mut octets = Vec::new();
+    stream.read_to_end(&mut octets).unwrap();
+    Reply::parse(&octets)
+}
+
+/// Waits for a condition that the api brings about by itself.
+pub fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not come true");
+        std::thread::yield_now();
+    }
+}
+
 pub fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!("{method} {path} HTTP/1.1\r\nHost: agent\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
