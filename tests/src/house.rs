@@ -1,6 +1,6 @@
 //! The whole house: a token, a simulated backend, and the agent's binaries under `signing-agent run`.
 
-use crate::Token;
+use crate::{Client, Token};
 use custody_simulator::{Options, Reply, Simulator, call};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -31,6 +31,8 @@ pub struct Settings {
     pub more: String,
     /// More of `[api]`, whole lines: who is let in.
     pub api: String,
+    /// How the house's own questions come to the door: plain and with nothing, unless it says otherwise.
+    pub client: Client,
     /// More of `[hsm]`, whole lines.
     pub hsm: String,
     /// A module in the place of the token's own.
@@ -49,6 +51,7 @@ impl Default for Settings {
             bin: None,
             more: String::new(),
             api: "auth = \"none\"".into(),
+            client: Client::default(),
             hsm: String::new(),
             module: None,
             environment: Vec::new(),
@@ -163,10 +166,11 @@ impl House {
         self.command(arguments).output().expect("signing-agent starts")
     }
 
-    /// Starts `signing-agent run`, and waits until its vault says that it is ready.
+    /// Starts `signing-agent run`, and waits until its vault says that it is ready, or who asks is not let in.
     pub fn run(&mut self) {
         self.run_unready();
-        until("the agent is ready", || self.health().is_some_and(|health| health["Ready"] == true), || self.log());
+        let ready = |reply: &Reply| reply.status == 401 || reply.json()["Ready"] == true;
+        until("the agent is ready", || self.health().is_some_and(|reply| ready(&reply)), || self.log());
     }
 
     /// Starts `signing-agent run`, and waits until its port is open.
@@ -265,20 +269,31 @@ impl House {
 
     // ---- as a partner app
 
+    /// Where the agent listens, `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        let address = std::fs::read_to_string(self.state().join("lanes/http")).expect("the agent listens");
+        address.trim().to_owned()
+    }
+
     /// The agent's own URL for a path such as `/api/v1/client`.
     pub fn url(&self, path: &str) -> String {
-        let address = std::fs::read_to_string(self.state().join("lanes/http")).expect("the agent listens");
-        format!("http://{}{path}", address.trim())
+        let scheme = if self.settings.client.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.address())
     }
 
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Reply {
-        call(method, &self.url(path), &[], body.as_bytes())
+        self.ask_as(&self.settings.client, method, path, body)
+    }
+
+    /// The same as somebody else.
+    pub fn ask_as(&self, client: &Client, method: &str, path: &str, body: &str) -> Reply {
+        client
+            .call(method, &self.address(), path, body.as_bytes())
             .unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", self.log()))
     }
 
-    fn health(&self) -> Option<Value> {
-        let reply = call("GET", &self.url("/api/v1/healthcheck/status"), &[], b"").ok()?;
-        Some(reply.json())
+    fn health(&self) -> Option<Reply> {
+        self.settings.client.call("GET", &self.address(), "/api/v1/healthcheck/status", b"").ok()
     }
 
     /// The keys of a partner that the simulator knows: `apiKey` and `base64PrivateKey`.

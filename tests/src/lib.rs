@@ -4,13 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's own tools fail loudly")]
 
 mod callback;
+mod client;
 mod house;
 mod person;
+pub mod pki;
 mod token;
 
 pub use callback::{ANSWER, Answered, Asked, Callback, jwt};
+pub use client::{Client, Stream};
 pub use custody_simulator::{Reply, Simulator, call};
 pub use house::{APPROVE_ALL, House, Settings, binary, capable, looks_inside, signal, until};
 pub use person::Person;
+pub use pki::Pki;
 pub use rustix::process::Signal;
 pub use token::Token;

@@ -77,9 +77,10 @@ fn watch(mut signals: Signals, rooms: &[Arc<Room>; 3], tell: &Sender<Event>) {
     for signal in signals.forever() {
         if signal == SIGHUP {
             tracing::info!(
-                "SIGHUP: the vault reads its policy again; a changed configuration is read at the next start"
+                "SIGHUP: the vault reads its policy again and the api its certificates; a changed configuration is read at the next \
+                 start"
             );
-            rooms.iter().filter(|room| room.name() == "vault").for_each(|room| room.hang_up());
+            rooms.iter().filter(|room| room.name() != "courier").for_each(|room| room.hang_up());
             continue;
         }
         if asked {

@@ -1,15 +1,20 @@
-//! What is done to every request, whatever its path: the origin is looked at, the body is taken in (bounded), the answer is
-//! marked and a line is logged.
+//! What is done to every request, whatever its path: the origin is looked at, the body is taken in (bounded), a refusal is told
+//! late to who is refused often, the answer is marked and a line is logged.
 
-use crate::reply::Fault;
+use crate::cors;
+use crate::credentials::Peer;
+use crate::reply::{Fault, NotLetIn};
 use crate::routes::House;
 use crate::serve::Retirement;
+use crate::slowing::Told;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
+use ipc::AccessFault;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use zeroize::Zeroizing;
@@ -33,16 +38,36 @@ pub(crate) async fn around(State(house): State<Arc<House>>, request: Request, ne
     let started = Instant::now();
     let method = escaped(request.method().as_str());
     let path = escaped(request.uri().path());
+    let page = house.homes.page(request.headers());
+    let address = request.extensions().get().map(|peer: &Peer| peer.address);
     let mut response = answer(&house, request, next).await;
+    cors::let_read(&house.homes, page, response.headers_mut());
+    slow(&house, address, &mut response).await;
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
     tracing::info!(method, path, status, ms, "request");
     response
 }
 
+/// Holds a refusal back, for who is refused often; meanwhile nothing but the connection waits for it.
+async fn slow(house: &House, address: Option<IpAddr>, response: &mut Response) {
+    let Some(NotLetIn(fault)) = response.extensions().get().copied() else { return };
+    // Who has used its token too often is told how long to wait.
+    let (Some(address), false) = (address, matches!(fault, AccessFault::TokenLimit(_))) else { return };
+    match house.slowing.refused(address) {
+        Told::At(wait, _waiting) => tokio::time::sleep(wait).await,
+        Told::AndGone => drop(response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"))),
+    }
+}
+
 async fn answer(house: &House, request: Request, next: Next) -> Response {
     if house.homes.foreign(request.headers()) {
-        return Fault::new(StatusCode::FORBIDDEN, "requests of foreign web pages are refused (Origin)").into_response();
+        let address = request.extensions().get().map(|peer: &Peer| peer.address);
+        house.reports.turned_away(address, AccessFault::ForeignPage);
+        return Fault::from(AccessFault::ForeignPage).into_response();
+    }
+    if let Some(answer) = cors::preflight(&house.homes, &request) {
+        return answer;
     }
     let (mut parts, body) = request.into_parts();
     let registers = parts.method == Method::POST && parts.uri.path().trim_end_matches('/').ends_with("/register");
@@ -61,7 +86,8 @@ async fn answer(house: &House, request: Request, next: Next) -> Response {
         && !keyless
         && let Some(retirement) = parts.extensions.get::<Arc<Retirement>>()
     {
-        retirement.arm();
+        // One that did not come whole is no registration yet.
+        if taken.is_ok() { retirement.arm() } else { retirement.later() }
     }
     match taken {
         Ok(taken) => {

@@ -1,22 +1,53 @@
-//! What a decision comes with: `Authorization: Bearer …`, and people's statements in the body. Neither is looked at here for
-//! more than its form.
+//! Who calls, as far as the door knows it: an address, `Authorization: Bearer …`, a certificate; and what a decision comes with,
+//! people's statements in the body. None of it is looked at here for more than its form.
 
 use crate::reason::Reason;
 use crate::reply::Fault;
+use crate::routes::House;
+use crate::tls::Shown;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use ipc::{AccessFault, Caller, MAX_BEARER, Secret, SignedStatement};
 use serde::Deserialize;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    pub(crate) shown: Option<Arc<Shown>>,
+}
+
+impl Peer {
+    /// Resolves when its certificate is taken no more; never where it shows none.
+    pub(crate) async fn gone(&self) {
+        match &self.shown {
+            Some(shown) => shown.gone().await,
+            None => std::future::pending().await,
+        }
+    }
+}
 
 /// Who calls: what the vault is asked with.
 pub(crate) struct Who(pub(crate) Caller);
 
-impl<S: Sync> FromRequestParts<S> for Who {
+impl FromRequestParts<Arc<House>> for Who {
     type Rejection = Fault;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
-        Ok(Self(Caller { bearer: bearer(&parts.headers)?, ..Caller::default() }))
+    async fn from_request_parts(parts: &mut Parts, house: &Arc<House>) -> Result<Self, Fault> {
+        let peer = parts.extensions.get::<Peer>();
+        let (address, shown) = (peer.map(|peer| peer.address), peer.and_then(|peer| peer.shown.as_ref()));
+        let refuse = |fault| {
+            house.reports.turned_away(address, fault);
+            Fault::from(fault)
+        };
+        if shown.is_some_and(|shown| shown.is_gone()) {
+            return Err(refuse(AccessFault::CertificateRefused));
+        }
+        let bearer = bearer(&parts.headers).map_err(refuse)?;
+        Ok(Self(Caller { address, bearer, certificate: shown.map(|shown| shown.name.clone()) }))
     }
 }
 
@@ -43,7 +74,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, AccessFault> {
     Ok(Some(Secret::new(token.to_owned())))
 }
 
-pub(crate) fn statements(body: &[u8]) -> Result<Vec<SignedStatement>, Fault> {
+pub fn statements(body: &[u8]) -> Result<Vec<SignedStatement>, Fault> {
     const NAME: &[u8] = b"\"statements\"";
     if !body.windows(NAME.len()).any(|part| part == NAME) {
         return Ok(Vec::new());

@@ -1,29 +1,30 @@
 //! `GET /api/v1/client/feed`: a WebSocket (RFC 6455) on which a partner app hears what the backend's feed says.
 
-use crate::Times;
-use crate::credentials::Who;
+use crate::connection::Alive;
+use crate::credentials::{Peer, Who};
 use crate::openapi::Refusals;
-use crate::reason::Reason;
-use crate::relay::Seat;
+use crate::relay::{Seat, TooSlow};
 use crate::reply::{Fault, FaultBody};
 use crate::routes::House;
-use crate::serve::{Alive, End, Ending};
+use crate::serve::End;
 use axum::Extension;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseCode, CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ipc::{Answer, Call};
+use futures_util::{FutureExt, SinkExt};
+use ipc::{AccessFault, Answer, Call, Caller};
 use serde::Serialize;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::{Instant, interval_at, timeout};
 use utoipa::ToSchema;
 
 /// The longest message that a client may send, octets. What it says is thrown away.
 const MAX_HEARD: usize = 4 << 10;
+/// What is gathered for one write, octets; a message more may be in it.
+const MAX_GATHERED: usize = 16 << 10;
 
 /// The backend's feed, as a WebSocket of text messages, each as it came. With `events=decisions` there are messages of the agent's
 /// own among them, `{"event":"decision",…}` (docs/api.md).
@@ -40,17 +41,19 @@ const MAX_HEARD: usize = 4 << 10;
 )]
 pub(crate) async fn feed(
     State(house): State<Arc<House>>,
-    who: Who,
+    Who(caller): Who,
     RawQuery(query): RawQuery,
+    Extension(peer): Extension<Peer>,
     Extension(alive): Extension<Alive>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Fault> {
     let decisions = wants_decisions(query.as_deref().unwrap_or_default())?;
-    let Answer::Client { agent_id } = house.ask(who.0, Call::Feed).await? else {
-        return Err(Fault::misfit("Feed"));
-    };
-    if agent_id.is_none() {
-        return Err(Fault::new(StatusCode::CONFLICT, "the agent is not registered: it has no feed yet"));
+    match house.ask(caller.clone(), Call::Feed).await? {
+        Answer::Client { agent_id: Some(_) } => {}
+        Answer::Client { agent_id: None } => {
+            return Err(Fault::new(StatusCode::CONFLICT, "the agent is not registered: it has no feed yet"));
+        }
+        _ => return Err(Fault::misfit("Feed")),
     }
     // The backend's extensions and ours are not negotiated: permessage-deflate is an offer (RFC 7692 §5).
     let Ok(upgrade) = upgrade else {
@@ -60,12 +63,12 @@ pub(crate) async fn feed(
             [(header::UPGRADE, "websocket"), (header::CONNECTION, "upgrade"), (header::SEC_WEBSOCKET_VERSION, "13")];
         return Ok((headers, fault).into_response());
     };
-    let Some(seat) = house.hub.seat(decisions) else {
+    let Some(seat) = house.hub.seat(peer.address, decisions) else {
         return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "too many feed clients"));
     };
     let upgrade = upgrade.max_message_size(MAX_HEARD).max_frame_size(MAX_HEARD).read_buffer_size(MAX_HEARD);
-    Ok(upgrade.on_upgrade(async move |socket| {
-        attend(socket, seat, &house.ending, house.times).await;
+    Ok(upgrade.write_buffer_size(MAX_GATHERED).on_upgrade(async move |socket| {
+        Client { house, caller, peer, seat, doubt: None }.attend(socket).await;
         drop(alive);
     }))
 }
@@ -86,71 +89,134 @@ fn wants_decisions(query: &str) -> Result<bool, Fault> {
             ("events", "decisions") => wants = true,
             // The Go agent took any query here.
             (name, _) if name != "events" => {}
-            _ => return Err(Fault::bad("events is decisions, or not given").because(Reason::BAD_QUERY)),
+            _ => return Err(Fault::bad("events is decisions, or not given").because(crate::reason::Reason::BAD_QUERY)),
         }
     }
     Ok(wants)
 }
 
-async fn attend(mut socket: WebSocket, mut seat: Seat, ending: &Ending, times: Times) {
-    let Some((code, reason)) = talk(&mut socket, &mut seat, ending, times).await else { return };
-    // It is told why, if it still listens, and may answer.
-    let _ = timeout(times.goodbye, async {
-        let close = CloseFrame { code, reason: reason.into() };
-        if socket.send(Message::Close(Some(close))).await.is_ok() {
-            while let Some(Ok(_)) = socket.recv().await {}
-        }
-    })
-    .await;
+/// Why a client is sent away: a code and words.
+type Reason = (CloseCode, Utf8Bytes);
+
+const SLOW: Reason = (close_code::POLICY, Utf8Bytes::from_static("too slow: messages were waiting"));
+
+struct Client {
+    house: Arc<House>,
+    caller: Caller,
+    peer: Peer,
+    seat: Seat,
+    /// Whether it may still be here is being asked; resolves with why not.
+    doubt: Option<Pin<Box<dyn Future<Output = Option<AccessFault>> + Send>>>,
 }
 
-/// Passes messages on until the client goes (`None`) or must be sent away, with this code and these words.
-async fn talk(
-    socket: &mut WebSocket,
-    seat: &mut Seat,
-    ending: &Ending,
-    times: Times,
-) -> Option<(CloseCode, &'static str)> {
-    const SLOW: (CloseCode, &str) = (close_code::POLICY, "too slow: messages were waiting");
-    let mut ended = pin!(ending.wait());
-    let mut pings = interval_at(Instant::now() + times.ping, times.ping);
-    let mut heard = true;
-    loop {
-        let message = tokio::select! {
-            end = &mut ended => return Some(match end {
-                End::Retired | End::LaneLost => (close_code::RESTART, "the agent's door restarts; connect again"),
-                End::Stopped => (close_code::AWAY, "the agent stops"),
-            }),
-            message = seat.next() => match message {
-                Some(text) => Message::Text(text),
-                None => return Some(SLOW),
-            },
-            _ = pings.tick() => {
-                if !std::mem::take(&mut heard) {
-                    return Some((close_code::POLICY, "pings were not answered"));
-                }
-                Message::Ping(Default::default())
+impl Client {
+    async fn attend(mut self, mut socket: WebSocket) {
+        let Some((code, reason)) = self.talk(&mut socket).await else { return };
+        tracing::info!(address = %self.peer.address, code, reason = reason.as_str(), "a feed client is sent away");
+        // It is told why, if it still listens, and may answer.
+        let _ = timeout(self.house.times.goodbye, async {
+            let close = CloseFrame { code, reason };
+            if socket.send(Message::Close(Some(close))).await.is_ok() {
+                while let Some(Ok(_)) = socket.recv().await {}
             }
-            said = socket.recv() => match said {
-                None | Some(Ok(Message::Close(_))) => return None,
-                Some(Ok(_)) => {
-                    heard = true;
+        })
+        .await;
+    }
+
+    /// Passes messages on until the client goes (`None`) or must be sent away.
+    async fn talk(&mut self, socket: &mut WebSocket) -> Option<Reason> {
+        let (house, peer, period) = (self.house.clone(), self.peer.clone(), self.house.times.ping);
+        let (mut ended, mut gone) = (pin!(house.ending.wait()), pin!(peer.gone()));
+        let mut pings = interval_at(Instant::now() + period, period);
+        let mut doubts = self.seat.doubts();
+        let mut heard = true;
+        loop {
+            let doubt = async {
+                match &mut self.doubt {
+                    Some(doubt) => doubt.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let message = tokio::select! {
+                end = &mut ended => return Some(farewell(end)),
+                () = &mut gone => return Some(not_let_in(AccessFault::CertificateRefused)),
+                fault = doubt => {
+                    self.doubt = None;
+                    match fault {
+                        Some(fault) => return Some(not_let_in(fault)),
+                        None => continue,
+                    }
+                }
+                Ok(()) = doubts.changed() => {
+                    self.ask_again();
                     continue;
                 }
-                Some(Err(_)) => return Some((close_code::SIZE, "not a message that is taken here")),
-            },
-        };
-        if !sent(socket, message, times.send).await? {
-            return Some(SLOW);
+                message = self.seat.next() => match message {
+                    Ok(text) => Message::Text(text),
+                    Err(TooSlow) => return Some(SLOW),
+                },
+                _ = pings.tick() => {
+                    if !std::mem::take(&mut heard) {
+                        return Some((close_code::POLICY, "pings were not answered".into()));
+                    }
+                    self.ask_again();
+                    Message::Ping(Default::default())
+                }
+                said = socket.recv() => match said {
+                    None | Some(Ok(Message::Close(_))) => return None,
+                    Some(Ok(_)) => {
+                        heard = true;
+                        continue;
+                    }
+                    Some(Err(_)) => return Some((close_code::SIZE, "not a message that is taken here".into())),
+                },
+            };
+            match timeout(house.times.send, self.pass_on(socket, message)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Stopped::Gone)) => return None,
+                Ok(Err(Stopped::TooSlow)) | Err(_) => return Some(SLOW),
+            }
         }
+    }
+
+    /// The message and what else there is for it, in one write.
+    async fn pass_on(&mut self, socket: &mut WebSocket, message: Message) -> Result<(), Stopped> {
+        let mut gathered = 0;
+        let mut next = Some(message);
+        while let Some(message) = next.take() {
+            if let Message::Text(text) = &message {
+                gathered += text.len();
+            }
+            socket.feed(message).await.map_err(|_| Stopped::Gone)?;
+            if gathered < MAX_GATHERED {
+                next = self.seat.ready().map_err(|TooSlow| Stopped::TooSlow)?.map(Message::Text);
+            }
+        }
+        socket.flush().await.map_err(|_| Stopped::Gone)
+    }
+
+    /// Has the vault asked whether it may still be here. What is asked already need not be asked again only where nothing
+    /// changed since, so it is.
+    fn ask_again(&mut self) {
+        let (house, caller) = (self.house.clone(), self.caller.clone());
+        self.doubt = Some(async move { house.still(caller).await }.boxed());
     }
 }
 
-/// Whether the client took it in time; `None` where it has gone.
-async fn sent(socket: &mut WebSocket, message: Message, patience: Duration) -> Option<bool> {
-    match timeout(patience, socket.send(message)).await {
-        Ok(Ok(())) => Some(true),
-        Ok(Err(_)) => None,
-        Err(_) => Some(false),
+enum Stopped {
+    Gone,
+    TooSlow,
+}
+
+fn farewell(end: End) -> Reason {
+    match end {
+        End::Retired | End::LaneLost => (close_code::RESTART, "the agent's door restarts; connect again".into()),
+        End::Stopped => (close_code::AWAY, "the agent stops".into()),
     }
+}
+
+fn not_let_in(fault: AccessFault) -> Reason {
+    // A close frame has room for 123 octets (RFC 6455 §5.5).
+    let words: String = fault.words().chars().take(100).collect();
+    (close_code::POLICY, words.into())
 }

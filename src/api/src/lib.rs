@@ -5,21 +5,32 @@
 
 mod actions;
 mod around;
+mod connection;
+mod cors;
 mod credentials;
+mod error;
 mod explanation;
 mod feed;
 mod form;
+mod guests;
 mod health;
 mod openapi;
 mod origin;
+mod patient;
 mod policy;
 mod reason;
 mod register;
 mod relay;
 mod reply;
+mod reports;
 mod routes;
 mod serve;
 mod settings;
+mod shares;
+mod slowing;
+mod tls;
 
+pub use error::Error;
 pub use serve::{End, serve};
-pub use settings::{Settings, Times};
+pub use settings::{Limits, Settings, Times};
+pub use tls::Tls;

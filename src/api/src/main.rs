@@ -6,13 +6,15 @@ use config::command_line::{self, Wish};
 use config::{Auth, Config};
 use ipc::{EXIT_CONFIG, EXIT_LANE_LOST, EXIT_RETIRED, LANE_VARIABLE, Lane, SYSTEM_LANES};
 use jail::{Filter, Ground, Life, Notify};
-use signing_agent_api::{End, Settings, serve};
+use signing_agent_api::{End, Limits, Settings, Tls, serve};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-/// Open files at the most: HTTP connections and feed clients, each with one, and the lane.
-const FILES: u64 = 1024;
+/// What the kernel keeps for a client that takes nothing, octets; it takes twice as much for itself (socket(7)).
+const SOCKET_BUFFER: usize = 32 << 10;
 
 fn main() -> ExitCode {
     if let Err(error) = jail::enter() {
@@ -36,36 +38,51 @@ fn main() -> ExitCode {
         Ok(listener) => listener,
         Err(error) => return fails(1, &error),
     };
-    let notify = match walls(&config) {
-        Ok(notify) => notify,
+    let api = &config.api;
+    let tls = match api.tls.as_ref().map(|files| Tls::open(files, api.auth, &api.clients)).transpose() {
+        Ok(tls) => tls.map(Arc::new),
+        Err(error) => return fails(EXIT_CONFIG, &error),
+    };
+    let (notify, limits) = match walls(&config) {
+        Ok(walls) => walls,
         Err(error) => return fails(1, &error),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fails(1, &error),
     };
-    let code = runtime.block_on(run(&config, listener, notify));
+    let code = runtime.block_on(run(&config, listener, notify, limits, tls));
     // What the drain left behind is not waited for.
     runtime.shutdown_background();
     code
 }
 
-/// The api needs no file any more, and no socket but those that it has and its lane.
-fn walls(config: &Config) -> Result<Notify, jail::Error> {
+/// The api needs no file any more but those of its TLS, and no socket but those that it has and its lane.
+fn walls(config: &Config) -> Result<(Notify, Limits), jail::Error> {
     let notify = Notify::connect()?;
-    jail::limit(FILES, true)?;
-    let ground = Ground { required: config.jail.landlock_required, ..Ground::default() };
+    let limits = Limits::within(jail::limit(Limits::FILES, true)?);
+    let read = config.api.tls.as_ref().map(Tls::directories).unwrap_or_default();
+    let ground = Ground { read, required: config.jail.landlock_required, ..Ground::default() };
     if let Some(missing) = ground.stand()? {
         tracing::warn!("{missing}");
     }
-    Ok(notify)
+    Ok((notify, limits))
 }
 
-async fn run(config: &Config, listener: std::net::TcpListener, notify: Notify) -> ExitCode {
+async fn run(
+    config: &Config,
+    listener: std::net::TcpListener,
+    notify: Notify,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+) -> ExitCode {
     // The socket may come from elsewhere than [api] listen.
-    match (config.api.auth, listener.local_addr()) {
-        (Auth::None, Ok(bound)) if !bound.ip().is_loopback() => {
-            let words = format!("the HTTP socket listens on {bound}, and [api] auth = \"none\" is for loopback alone");
+    match listener.local_addr() {
+        Ok(bound) if !bound.ip().is_loopback() && (config.api.auth == Auth::None || tls.is_none()) => {
+            let words = format!(
+                "the HTTP socket listens on {bound}: that is for loopback alone while [api] auth = \"none\", or without \
+                 tls_cert_file and tls_key_file"
+            );
             return fails(EXIT_CONFIG, &words);
         }
         _ => {}
@@ -75,7 +92,11 @@ async fn run(config: &Config, listener: std::net::TcpListener, notify: Notify) -
         Ok(lane) => lane,
         Err(error) => return fails(EXIT_LANE_LOST, &format!("the lane {}: {error}", path.display())),
     };
-    match attend(config, listener, lane, notify).await {
+    let attended = match listener.local_addr() {
+        Ok(bound) => attend(listener, lane, Settings::new(config, bound, limits, tls), notify, bound).await,
+        Err(error) => Err(error),
+    };
+    match attended {
         Ok(End::Stopped) => ExitCode::SUCCESS,
         Ok(End::Retired) => ExitCode::from(EXIT_RETIRED),
         Ok(End::LaneLost) => ExitCode::from(EXIT_LANE_LOST),
@@ -83,14 +104,27 @@ async fn run(config: &Config, listener: std::net::TcpListener, notify: Notify) -
     }
 }
 
-async fn attend(config: &Config, listener: std::net::TcpListener, lane: Lane, notify: Notify) -> std::io::Result<End> {
+async fn attend(
+    listener: std::net::TcpListener,
+    lane: Lane,
+    settings: Settings,
+    notify: Notify,
+    bound: SocketAddr,
+) -> std::io::Result<End> {
     let life = Life::new(notify)?;
-    let bound = listener.local_addr()?;
+    // Those who are accepted inherit it.
+    jail::send_buffer(&listener, SOCKET_BUFFER)?;
     // The lane is connected, and nothing has been read of it, nor of a client.
-    Filter::Api.install().map_err(std::io::Error::other)?;
+    let filter = if settings.tls.is_some() { Filter::ApiTls } else { Filter::Api };
+    filter.install().map_err(std::io::Error::other)?;
     jail::attempt();
-    tracing::info!(%bound, "ready");
-    let end = serve(listener, lane, Settings::new(config, bound), life.lives()).await?;
+    let tls = settings.tls.clone();
+    tracing::info!(%bound, tls = tls.is_some(), "ready");
+    let lives = life.lives_with(move || match &tls {
+        Some(tls) => tls.ask_to_reload(),
+        None => tracing::info!("nothing is reloaded on SIGHUP; restart to read the configuration again"),
+    });
+    let end = serve(listener, lane, settings, lives).await?;
     tracing::info!(?end, "ends");
     Ok(end)
 }

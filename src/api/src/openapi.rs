@@ -5,7 +5,7 @@ use crate::reply::{Fault, FaultBody};
 use crate::routes::House;
 use axum::Json;
 use axum::extract::State;
-use ipc::{Call, Scope};
+use ipc::Scope;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,6 +105,6 @@ fn refused(status: u16, words: &str) -> RefOr<Response> {
     security(("bearer" = ["read"]), ("mutualTLS" = ["read"])),
 )]
 pub(crate) async fn document(State(house): State<Arc<House>>, who: Who) -> Result<Json<Value>, Fault> {
-    house.ask(who.0, Call::Enter(Scope::Read)).await?;
+    house.enter(who.0, Scope::Read).await?;
     Ok(Json(house.document.clone()))
 }

@@ -5,6 +5,7 @@ use crate::around::Taken;
 use crate::credentials::Who;
 use crate::form;
 use crate::openapi::Refusals;
+use crate::reason::Reason;
 use crate::reply::{Fault, FaultBody};
 use crate::routes::{Agent, House};
 use crate::serve::Retirement;
@@ -12,7 +13,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ipc::{Answer, Call, Caller};
+use ipc::{Answer, Call, Scope};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -46,34 +47,30 @@ struct Registration {
 )]
 pub(crate) async fn register(
     State(house): State<Arc<House>>,
-    who: Result<Who, Fault>,
+    Who(caller): Who,
     Extension(body): Extension<Taken>,
     Extension(retirement): Extension<Arc<Retirement>>,
 ) -> Response {
-    let answer = match who {
-        Ok(who) => registered(house, who.0, body, retirement).await,
-        Err(fault) => Err(fault),
-    };
-    ([(header::CONNECTION, "close")], answer).into_response()
-}
-
-async fn registered(
-    house: Arc<House>,
-    caller: Caller,
-    body: Taken,
-    retirement: Arc<Retirement>,
-) -> Result<Json<Agent>, Fault> {
-    let registration =
-        form::parse(&body.0).map_err(|words| Fault::bad(words).because(crate::reason::Reason::BAD_BODY))?;
+    let registration = form::parse(&body.0);
     drop(body);
     // A task of its own: it outlives a client that hangs up, so that the process does not end before the vault is done.
     let asked = tokio::spawn(async move {
-        let answer = house.ask(caller, Call::Register(registration)).await;
+        let answer = match registration {
+            Ok(registration) => house.ask(caller, Call::Register(registration)).await,
+            // What is wrong with it is for those who may register.
+            Err(words) => {
+                house.enter(caller, Scope::Register).await.and(Err(Fault::bad(words).because(Reason::BAD_BODY)))
+            }
+        };
+        if answer.as_ref().is_err_and(|fault| fault.access().is_some()) {
+            retirement.later();
+        }
         drop(retirement);
         match answer? {
             Answer::Registered { agent_id } => Ok(Json(Agent::new(agent_id, &house))),
             _ => Err(Fault::misfit("Register")),
         }
     });
-    asked.await.unwrap_or_else(|_| Err(Fault::misfit("Register")))
+    let answer = asked.await.unwrap_or_else(|_| Err(Fault::misfit("Register")));
+    ([(header::CONNECTION, "close")], answer).into_response()
 }

@@ -1,19 +1,21 @@
-//! One relay for all feed clients: it takes the feed from the vault once and gives each client the same messages.
+//! One relay for all feed clients: it takes the feed from the vault once, keeps the newest of it once, and each client reads on
+//! from where it is.
 
+use crate::guests::{Guest, Guests};
 use axum::extract::ws::Utf8Bytes;
 use ipc::{Answer, Ask, FeedItem, FeedPage, Lane};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, watch};
 
-/// The most feed clients at once.
-pub(crate) const MAX_CLIENTS: usize = 256;
-/// The most that waits for one client, octets. Clients share the messages, so this bounds what waits for all of them.
-const MAX_WAITING: usize = 8 << 20;
-/// What a waiting message costs besides its text, octets.
+/// What is kept for clients that are behind, octets; who is further behind is too slow. It is all that waits, however many wait.
+const MAX_KEPT: usize = 8 << 20;
+/// What a message costs besides its text, octets.
 const OVERHEAD: usize = 64;
+/// So many clients are woken before others have their turn: an approval does not wait until all clients have a message.
+const AT_ONCE: usize = 32;
 /// After an answer that brings nothing.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -30,73 +32,92 @@ pub(crate) async fn relay(lane: Lane, hub: Arc<Hub>) {
             tracing::warn!(skipped, "feed messages were lost to local clients");
         }
         (sequence, access) = (next, now);
-        for item in items {
-            match item {
-                FeedItem::Raw(message) => hub.publish(&message.into(), false),
-                FeedItem::Decision(message) => hub.publish(&message.into(), true),
-            }
-        }
+        hub.access.send_if_modified(|before| std::mem::replace(before, now) != now);
+        hub.publish(items).await;
     }
 }
 
-/// The feed clients.
-#[derive(Default)]
-pub(crate) struct Hub(Mutex<Seats>);
-
-#[derive(Default)]
-struct Seats {
-    taken: HashMap<u64, Queue>,
-    next: u64,
-}
-
-struct Queue {
-    /// `None` once the client was too slow; its place stays taken until it has gone.
-    out: Option<mpsc::UnboundedSender<Utf8Bytes>>,
-    waiting: Arc<Waiting>,
-    /// It hears of decisions too.
-    decisions: bool,
+/// The feed clients, and what they have yet to hear.
+pub(crate) struct Hub {
+    guests: Arc<Guests>,
+    kept: Mutex<Kept>,
+    /// Another number than before: who is inside must be asked about again.
+    access: watch::Sender<u64>,
 }
 
 #[derive(Default)]
-struct Waiting {
-    octets: AtomicUsize,
-    too_many: AtomicBool,
+struct Kept {
+    /// The newest last.
+    messages: VecDeque<Message>,
+    octets: usize,
+    /// The number of the first of them.
+    first: u64,
+    clients: HashMap<u64, Arc<Notify>>,
+    next_client: u64,
+}
+
+#[derive(Clone)]
+struct Message {
+    text: Utf8Bytes,
+    /// Of this agent's own, for those who want such.
+    decision: bool,
 }
 
 impl Hub {
-    /// A place among the feed clients: from now on messages wait for it. `None` where all are taken.
-    pub(crate) fn seat(self: &Arc<Self>, decisions: bool) -> Option<Seat> {
-        let mut seats = self.seats();
-        if seats.taken.len() >= MAX_CLIENTS {
-            return None;
-        }
-        let (out, inbox) = mpsc::unbounded_channel();
-        let (id, waiting) = (seats.next, Arc::default());
-        seats.next += 1;
-        seats.taken.insert(id, Queue { out: Some(out), waiting: Arc::clone(&waiting), decisions });
-        Some(Seat { id, hub: self.clone(), inbox, waiting })
+    pub(crate) fn new(guests: Arc<Guests>) -> Self {
+        Self { guests, kept: Mutex::default(), access: watch::Sender::new(0) }
+    }
+
+    /// A place among the feed clients: what comes from now on is for it, decisions too where it wants them. `None` where all
+    /// places are taken, or all that one address may have.
+    pub(crate) fn seat(self: &Arc<Self>, address: IpAddr, decisions: bool) -> Option<Seat> {
+        let guest = self.guests.admit(address)?;
+        let mut kept = self.kept();
+        let (id, woken) = (kept.next_client, Arc::new(Notify::new()));
+        kept.next_client += 1;
+        kept.clients.insert(id, woken.clone());
+        let next = kept.first + kept.messages.len() as u64;
+        Some(Seat { id, hub: self.clone(), woken, next, decisions, access: self.access.subscribe(), _guest: guest })
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.seats().taken.len()
+        self.guests.count()
     }
 
-    /// Puts a message into every queue, of a decision into those that want it; one that is full is closed.
-    fn publish(&self, message: &Utf8Bytes, decision: bool) {
-        let cost = message.len() + OVERHEAD;
-        for queue in self.seats().taken.values_mut().filter(|queue| queue.decisions || !decision) {
-            let Some(out) = &queue.out else { continue };
-            if queue.waiting.octets.fetch_add(cost, Ordering::Relaxed) + cost <= MAX_WAITING {
-                let _ = out.send(message.clone());
-            } else {
-                queue.waiting.too_many.store(true, Ordering::Relaxed);
-                queue.out = None;
-            }
+    /// Puts messages behind those that are kept, and wakes the clients.
+    async fn publish(&self, items: Vec<FeedItem>) {
+        if items.is_empty() {
+            return;
+        }
+        let clients: Vec<Arc<Notify>> = {
+            let mut kept = self.kept();
+            items.into_iter().for_each(|item| kept.push(item));
+            kept.clients.values().cloned().collect()
+        };
+        for some in clients.chunks(AT_ONCE) {
+            some.iter().for_each(|client| client.notify_one());
+            tokio::task::yield_now().await;
         }
     }
 
-    fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn push(&mut self, item: FeedItem) {
+        let (text, decision) = match item {
+            FeedItem::Raw(text) => (text, false),
+            FeedItem::Decision(text) => (text, true),
+        };
+        self.octets += text.len() + OVERHEAD;
+        self.messages.push_back(Message { text: text.into(), decision });
+        while self.octets > MAX_KEPT {
+            let Some(old) = self.messages.pop_front() else { return };
+            self.octets -= old.text.len() + OVERHEAD;
+            self.first += 1;
+        }
     }
 }
 
@@ -104,22 +125,51 @@ impl Hub {
 pub(crate) struct Seat {
     id: u64,
     hub: Arc<Hub>,
-    inbox: mpsc::UnboundedReceiver<Utf8Bytes>,
-    waiting: Arc<Waiting>,
+    woken: Arc<Notify>,
+    /// The number of the message that it has yet to hear.
+    next: u64,
+    decisions: bool,
+    access: watch::Receiver<u64>,
+    _guest: Guest,
 }
 
+/// It is so far behind that what it has yet to hear is not kept any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooSlow;
+
 impl Seat {
-    /// The next message; `None` where the client was too slow: what still waited is lost to it.
-    pub(crate) async fn next(&mut self) -> Option<Utf8Bytes> {
-        let message = self.inbox.recv().await?;
-        self.waiting.octets.fetch_sub(message.len() + OVERHEAD, Ordering::Relaxed);
-        if self.waiting.too_many.load(Ordering::Relaxed) { None } else { Some(message) }
+    /// The next message, when there is one.
+    pub(crate) async fn next(&mut self) -> Result<Utf8Bytes, TooSlow> {
+        loop {
+            if let Some(message) = self.ready()? {
+                return Ok(message);
+            }
+            self.woken.notified().await;
+        }
+    }
+
+    /// The next message, if there is one.
+    pub(crate) fn ready(&mut self) -> Result<Option<Utf8Bytes>, TooSlow> {
+        let kept = self.hub.kept();
+        loop {
+            let place = usize::try_from(self.next.checked_sub(kept.first).ok_or(TooSlow)?).map_err(|_| TooSlow)?;
+            let Some(message) = kept.messages.get(place) else { return Ok(None) };
+            self.next += 1;
+            if self.decisions || !message.decision {
+                return Ok(Some(message.text.clone()));
+            }
+        }
+    }
+
+    /// Changes when somebody lost what let them in: it may be this one.
+    pub(crate) fn doubts(&self) -> watch::Receiver<u64> {
+        self.access.clone()
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.hub.seats().taken.remove(&self.id);
+        self.hub.kept().clients.remove(&self.id);
     }
 }
 
@@ -127,29 +177,69 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn hub(most: usize) -> Arc<Hub> {
+        Arc::new(Hub::new(Guests::new(most, most)))
+    }
+
+    fn raw(text: &str) -> FeedItem {
+        FeedItem::Raw(text.to_owned())
+    }
+
     #[tokio::test]
-    async fn a_client_that_takes_nothing_is_cut_off_and_the_others_do_not() {
-        let hub = Arc::new(Hub::default());
-        let (mut slow, mut quick) = (hub.seat(false).unwrap(), hub.seat(false).unwrap());
-        let message = Utf8Bytes::from("x".repeat(64 << 10));
-        let fits = MAX_WAITING / (message.len() + OVERHEAD);
-        for _ in 0..fits + 3 {
-            hub.publish(&message, false);
-            assert!(quick.next().await.is_some());
+    async fn a_client_that_takes_nothing_is_cut_off_and_the_others_are_not() {
+        let hub = hub(2);
+        let (mut slow, mut quick) = (hub.seat(HERE, false).unwrap(), hub.seat(HERE, false).unwrap());
+        let message = "x".repeat(64 << 10);
+        let fits = MAX_KEPT / (message.len() + OVERHEAD);
+        for _ in 0..fits {
+            hub.publish(vec![raw(&message)]).await;
+            assert!(quick.next().await.is_ok());
         }
-        assert!(slow.next().await.is_none());
+        assert!(slow.ready().is_ok(), "so far it is only behind");
+        hub.publish(vec![raw(&message), raw(&message)]).await;
+        assert_eq!((slow.next().await.err(), quick.next().await.is_ok()), (Some(TooSlow), true));
         assert_eq!(hub.count(), 2, "its place is taken until it has gone");
         drop(slow);
-        assert_eq!(hub.count(), 1);
+        assert_eq!((hub.count(), hub.kept().clients.len()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_kept_once_and_within_bounds() {
+        let hub = hub(1000);
+        let seats: Vec<Seat> = (0..1000).map(|_| hub.seat(HERE, false).unwrap()).collect();
+        for _ in 0..100 {
+            hub.publish((0..2000).map(|n| raw(&n.to_string())).collect()).await;
+        }
+        let kept = hub.kept();
+        assert!(kept.octets <= MAX_KEPT && kept.messages.len() <= MAX_KEPT / OVERHEAD);
+        assert_eq!(kept.octets, kept.messages.iter().map(|message| message.text.len() + OVERHEAD).sum::<usize>());
+        drop(kept);
+        drop(seats);
+    }
+
+    #[tokio::test]
+    async fn decisions_are_for_those_who_want_them() {
+        let hub = hub(2);
+        let (mut plain, mut all) = (hub.seat(HERE, false).unwrap(), hub.seat(HERE, true).unwrap());
+        hub.publish(vec![raw("a"), FeedItem::Decision("b".into()), raw("c")]).await;
+        let heard = |seat: &mut Seat| -> Vec<String> {
+            std::iter::from_fn(|| seat.ready().unwrap().map(|text| text.to_string())).collect()
+        };
+        assert_eq!(
+            (heard(&mut plain), heard(&mut all)),
+            (vec!["a".into(), "c".into()], vec!["a".into(), "b".into(), "c".into()])
+        );
     }
 
     #[test]
     fn places_are_counted_and_given_back() {
-        let hub = Arc::new(Hub::default());
-        let mut seats: Vec<Seat> = (0..MAX_CLIENTS).map(|_| hub.seat(false).unwrap()).collect();
-        assert!(hub.seat(false).is_none());
+        let hub = hub(3);
+        let mut seats: Vec<Seat> = (0..3).map(|_| hub.seat(HERE, false).unwrap()).collect();
+        assert!(hub.seat(HERE, false).is_none());
         seats.pop();
-        assert_eq!(hub.count(), MAX_CLIENTS - 1);
-        assert!(hub.seat(false).is_some());
+        assert_eq!(hub.count(), 2);
+        assert!(hub.seat(HERE, false).is_some());
     }
 }

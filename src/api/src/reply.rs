@@ -20,7 +20,6 @@ pub(crate) struct Fault {
 
 /// On an answer to somebody who was not let in, and why.
 #[derive(Clone, Copy)]
-#[allow(dead_code, reason = "what slows repeated refusals reads it")]
 pub(crate) struct NotLetIn(pub(crate) AccessFault);
 
 /// An answer that is an error.

@@ -4,22 +4,28 @@
 use crate::around::{Taken, around};
 use crate::credentials::Who;
 use crate::feed;
+use crate::guests::Guests;
 use crate::openapi::{self, Base, Refusals};
 use crate::origin::Homes;
 use crate::reason::Reason;
 use crate::relay::Hub;
 use crate::reply::{Fault, FaultBody};
+use crate::reports::Reports;
 use crate::serve::Ending;
+use crate::shares::Shares;
+use crate::slowing::Slowing;
+use crate::tls::Tls;
 use crate::{Times, actions, credentials, health, policy, register};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::put;
 use axum::{Extension, Json, Router, middleware};
-use ipc::{ActionId, Answer, Ask, Call, Caller, Lane, Verb, bounded};
+use ipc::{AccessFault, ActionId, Answer, Ask, Call, Caller, Lane, Refusal, Scope, Verb, bounded};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -35,6 +41,15 @@ pub(crate) struct House {
     pub(crate) feed_url: String,
     pub(crate) shown: Value,
     pub(crate) times: Times,
+    /// `None`: plain HTTP.
+    pub(crate) tls: Option<Arc<Tls>>,
+    /// Who has a connection and hears no feed.
+    pub(crate) guests: Arc<Guests>,
+    pub(crate) shares: Arc<Shares>,
+    /// Feed clients of whom the vault is asked again, at once.
+    pub(crate) doubts: Semaphore,
+    pub(crate) slowing: Slowing,
+    pub(crate) reports: Reports,
     /// What [`document`] gives.
     pub(crate) document: Value,
 }
@@ -42,9 +57,29 @@ pub(crate) struct House {
 impl House {
     /// Asks the vault on a caller's behalf; a refusal is a fault.
     pub(crate) async fn ask(&self, caller: Caller, call: Call) -> Result<Answer, Fault> {
+        let Some(_share) = self.shares.take(&caller).await else { return Err(Refusal::Busy.into()) };
         match self.lane.ask(Ask::Call { caller, call }).await? {
             Answer::Refused(refusal) => Err(refusal.into()),
             answer => Ok(answer),
+        }
+    }
+
+    /// Why a feed client may not go on to be here, if so. What keeps the vault from saying is no reason.
+    pub(crate) async fn still(&self, caller: Caller) -> Option<AccessFault> {
+        // Not out of the caller's share, which is for what somebody waits for.
+        let _turn = self.doubts.acquire().await.ok()?;
+        match self.lane.ask(Ask::Call { caller, call: Call::Enter(Scope::Feed) }).await {
+            Ok(Answer::Refused(Refusal::Access(AccessFault::TokenLimit(_)))) => None,
+            Ok(Answer::Refused(Refusal::Access(fault))) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Has somebody let in for what is answered here.
+    pub(crate) async fn enter(&self, caller: Caller, scope: Scope) -> Result<(), Fault> {
+        match self.ask(caller, Call::Enter(scope)).await? {
+            Answer::Noted => Ok(()),
+            _ => Err(Fault::misfit("Enter")),
         }
     }
 }

@@ -1,31 +1,29 @@
-//! The listener, its connections, and the three ways in which the api ends.
+//! The listener, and the three ways in which the api ends.
 
+use crate::Settings;
+use crate::connection::{Alive, connection, turned_away};
+use crate::guests::Guests;
 use crate::origin::Homes;
 use crate::relay::{Hub, relay};
+use crate::reports::{Reports, report};
 use crate::routes::{House, document, router};
-use crate::{Settings, Times};
+use crate::shares::Shares;
+use crate::slowing::Slowing;
 use axum::Router;
-use axum::body::Body;
-use hyper::server::conn::http1::Builder;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use ipc::Lane;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::TcpListener;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc, watch};
-use tower::Service;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
-/// The most HTTP connections at once; more wait in the listener's backlog. Feed clients are counted by the [`Hub`].
-const MAX_CONNECTIONS: usize = 512;
-/// The longest request head, octets.
-const MAX_HEAD: usize = 32 << 10;
 /// What is under way gets so long when the lane is lost: without a vault there is little to finish.
 const BRIEFLY: Duration = Duration::from_secs(2);
+
+/// Feed clients of whom the vault is asked again, at once: few, for others wait for the vault too.
+const MAX_DOUBTS: usize = 16;
 
 /// Why the api ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +37,7 @@ pub enum End {
 }
 
 /// Serves until it ends: then nothing is accepted any more, feed clients are sent away, and requests under way are finished
-/// (within [`Times::drain`]; briefly where the lane is lost).
+/// (within [`Times::drain`](crate::Times::drain); briefly where the lane is lost).
 pub async fn serve(
     listener: TcpListener,
     lane: Lane,
@@ -48,25 +46,21 @@ pub async fn serve(
 ) -> std::io::Result<End> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let (ending, times) = (Ending::default(), settings.times);
-    let house = Arc::new(House {
-        hub: Arc::new(Hub::default()),
-        homes: Homes::new(listener.local_addr()?, settings.public_url.as_ref()),
-        ending: ending.clone(),
-        feed_url: settings.feed_url,
-        shown: settings.shown,
-        lane: lane.clone(),
-        times,
-        document: document(),
-    });
-    let relay = tokio::spawn(relay(lane.clone(), house.hub.clone()));
+    let house = Arc::new(house(&listener, lane.clone(), settings)?);
+    let (ending, times) = (house.ending.clone(), house.times);
+    let aside = [
+        tokio::spawn(relay(lane.clone(), house.hub.clone())),
+        tokio::spawn(report(house.clone())),
+        tokio::spawn(reload(house.clone())),
+    ];
     let (alive, mut all_gone) = mpsc::channel(1);
     let end = tokio::select! {
         biased;
         end = ending.wait() => end,
         () = stop => End::Stopped,
         () = lane.ended() => End::LaneLost,
-        never = accept(listener, router(house), ending.clone(), times, Alive(alive)) => match never {},
+        () = ending.later(times.retire) => End::Retired,
+        never = accept(listener, router(house.clone()), house, Alive::new(alive)) => match never {},
     };
     ending.set(end);
     let patience = if end == End::LaneLost { BRIEFLY.min(times.drain) } else { times.drain };
@@ -74,34 +68,60 @@ pub async fn serve(
     if tokio::time::timeout(patience, all_gone.recv()).await.is_err() {
         tracing::warn!("requests under way were cut off");
     }
-    relay.abort();
+    aside.iter().for_each(|task| task.abort());
     Ok(end)
 }
 
-/// Held by whoever has a client to finish with.
-#[derive(Clone)]
-pub(crate) struct Alive(#[allow(dead_code, reason = "dropping it is what counts")] mpsc::Sender<()>);
+fn house(listener: &tokio::net::TcpListener, lane: Lane, settings: Settings) -> std::io::Result<House> {
+    let limits = settings.limits;
+    Ok(House {
+        hub: Arc::new(Hub::new(Guests::new(limits.feeds, limits.feeds_each))),
+        homes: Homes::new(listener.local_addr()?, settings.public_url.as_ref(), settings.pages),
+        ending: Ending::default(),
+        feed_url: settings.feed_url,
+        shown: settings.shown,
+        lane,
+        times: settings.times,
+        tls: settings.tls,
+        guests: Guests::new(limits.connections, limits.connections_each),
+        shares: Shares::new(limits.asks, limits.asks_each, settings.times.turn),
+        doubts: Semaphore::new(MAX_DOUBTS),
+        slowing: Slowing::new(limits.delayed),
+        reports: Reports::default(),
+        document: document(),
+    })
+}
 
 /// Why the api is ending; the first reason stays.
 #[derive(Clone)]
-pub(crate) struct Ending(Arc<watch::Sender<Option<End>>>);
+pub(crate) struct Ending {
+    end: Arc<watch::Sender<Option<End>>>,
+    /// It need not end at once.
+    later: Arc<Notify>,
+}
 
 impl Default for Ending {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+        Self { end: Arc::new(watch::Sender::new(None)), later: Arc::default() }
     }
 }
 
 impl Ending {
     fn set(&self, end: End) {
-        self.0.send_if_modified(|now| now.is_none() && now.replace(end).is_none());
+        self.end.send_if_modified(|now| now.is_none() && now.replace(end).is_none());
     }
 
     pub(crate) async fn wait(&self) -> End {
-        let mut told = self.0.subscribe();
+        let mut told = self.end.subscribe();
         let end = told.wait_for(Option::is_some).await.ok().and_then(|end| *end);
         // Unreachable: the sender is `self`'s.
         end.unwrap_or(End::Stopped)
+    }
+
+    /// Resolves so long after the first who had it end later.
+    async fn later(&self, patience: Duration) {
+        self.later.notified().await;
+        tokio::time::sleep(patience).await;
     }
 }
 
@@ -113,8 +133,19 @@ pub(crate) struct Retirement {
 }
 
 impl Retirement {
+    pub(crate) fn new(ending: Ending) -> Self {
+        Self { armed: AtomicBool::new(false), ending }
+    }
+
     pub(crate) fn arm(&self) {
         self.armed.store(true, Ordering::Relaxed);
+    }
+
+    /// Instead: what passed was nobody's who may register, and who may not shall not have the door restart as often as it likes. It
+    /// is gone within [`Times::retire`](crate::Times::retire) all the same.
+    pub(crate) fn later(&self) {
+        self.armed.store(false, Ordering::Relaxed);
+        self.ending.later.notify_one();
     }
 }
 
@@ -126,24 +157,36 @@ impl Drop for Retirement {
     }
 }
 
-async fn accept(
-    listener: tokio::net::TcpListener,
-    router: Router,
-    ending: Ending,
-    times: Times,
-    alive: Alive,
-) -> Infallible {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Reads the TLS files again, each time that somebody says so.
+async fn reload(house: Arc<House>) {
+    let Some(tls) = &house.tls else { return };
     loop {
-        let permit = room.clone().acquire_owned().await.ok();
+        tls.asked_to_reload().await;
+        tls.reload().await;
+        house.reports.changed();
+    }
+}
+
+async fn accept(listener: tokio::net::TcpListener, router: Router, house: Arc<House>, alive: Alive) -> Infallible {
+    let mut refused: u64 = 0;
+    loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let served = connection(stream, router.clone(), ending.clone(), times, alive.clone());
-                tokio::spawn(async move {
-                    served.await;
-                    drop(permit);
-                });
-            }
+            Ok((stream, from)) => match house.guests.admit(from.ip()) {
+                Some(guest) => {
+                    let served = connection(stream, from.ip(), router.clone(), house.clone(), alive.clone());
+                    tokio::spawn(async move {
+                        served.await;
+                        drop(guest);
+                    });
+                }
+                None => {
+                    refused += 1;
+                    if refused.is_power_of_two() {
+                        tracing::warn!(address = %from.ip(), refused, "too many connections: turned away");
+                    }
+                    turned_away(stream, house.tls.is_some());
+                }
+            },
             // Out of descriptors, mostly: soon there may be some again.
             Err(error) => {
                 tracing::warn!(%error, "accept");
@@ -151,32 +194,4 @@ async fn accept(
             }
         }
     }
-}
-
-async fn connection(stream: TcpStream, router: Router, ending: Ending, times: Times, alive: Alive) {
-    // A feed message should not wait for the acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
-    let retirement = Arc::new(Retirement { armed: AtomicBool::new(false), ending: ending.clone() });
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(retirement.clone());
-        request.extensions_mut().insert(alive.clone());
-        router.clone().call(request)
-    });
-    let served = Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(times.head)
-        .max_buf_size(MAX_HEAD)
-        // Who has sent all and said so still gets an answer.
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut served = pin!(served);
-    tokio::select! {
-        biased;
-        _ = served.as_mut() => return,
-        _ = ending.wait() => {}
-    }
-    served.as_mut().graceful_shutdown();
-    let _ = served.await;
 }

@@ -26,7 +26,13 @@ impl Life {
     }
 
     /// The door works: says so, and tells the watchdog that its event loop turns until SIGTERM or SIGINT asks for the end.
-    pub async fn lives(mut self) {
+    pub async fn lives(self) {
+        self.lives_with(|| tracing::info!("nothing is reloaded on SIGHUP; restart to read the configuration again"))
+            .await;
+    }
+
+    /// The same with something to do at each SIGHUP.
+    pub async fn lives_with(mut self, mut hung_up: impl FnMut()) {
         self.notify.ready();
         let every = self.notify.every().unwrap_or(Duration::from_secs(3600));
         let mut tick = interval_at(Instant::now() + every, every);
@@ -35,9 +41,7 @@ impl Life {
             tokio::select! {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
-                _ = self.hangup.recv() => {
-                    tracing::info!("nothing is reloaded on SIGHUP; restart to read the configuration again");
-                }
+                _ = self.hangup.recv() => hung_up(),
                 _ = tick.tick() => self.notify.alive(),
             }
         }

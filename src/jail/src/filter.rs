@@ -15,6 +15,8 @@ const ALLOW: &str = "allow";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
     Api,
+    /// The api with TLS, which reads its certificates again.
+    ApiTls,
     Courier,
     /// With a PKCS#11 module that works with files.
     Vault,
@@ -26,6 +28,10 @@ macro_rules! of {
     ($arch:literal, $filter:expr) => {
         match $filter {
             Filter::Api => &[include_str!(concat!("../../../policy/seccomp/", $arch, "/api.json"))],
+            Filter::ApiTls => &[
+                include_str!(concat!("../../../policy/seccomp/", $arch, "/api.json")),
+                include_str!(concat!("../../../policy/seccomp/", $arch, "/api-tls.json")),
+            ],
             Filter::Courier => &[include_str!(concat!("../../../policy/seccomp/", $arch, "/courier.json"))],
             Filter::Vault => &[include_str!(concat!("../../../policy/seccomp/", $arch, "/vault.json"))],
             Filter::VaultNetworkHsm => &[

@@ -2,7 +2,7 @@ use super::*;
 use std::collections::BTreeMap;
 
 const ARCHES: [TargetArch; 2] = [TargetArch::x86_64, TargetArch::aarch64];
-const ALL: [Filter; 4] = [Filter::Api, Filter::Courier, Filter::Vault, Filter::VaultNetworkHsm];
+const ALL: [Filter; 5] = [Filter::Api, Filter::ApiTls, Filter::Courier, Filter::Vault, Filter::VaultNetworkHsm];
 
 fn texts(filter: Filter, arch: TargetArch) -> &'static [&'static str] {
     if arch == TargetArch::x86_64 { of!("x86_64", filter) } else { of!("aarch64", filter) }
@@ -146,6 +146,8 @@ fn what_may_never_be_allowed_is_in_no_file() {
     }
     assert_eq!(allowed(Filter::Api, "socket"), Vec::<Value>::new());
     assert_eq!(allowed(Filter::Api, "connect"), Vec::<Value>::new());
+    assert_eq!(allowed(Filter::ApiTls, "socket"), Vec::<Value>::new());
+    assert_eq!((allowed(Filter::Api, "openat").len(), allowed(Filter::ApiTls, "openat").len()), (0, 1));
     assert_eq!(allowed(Filter::Courier, "socket").len(), 4);
     assert!(allowed(Filter::VaultNetworkHsm, "socket").iter().all(|rule| !is_whole(rule)));
     assert!(allowed(Filter::VaultNetworkHsm, "sendto").iter().all(is_whole));

@@ -25,7 +25,7 @@ mod sockets;
 pub use door::Life;
 pub use filter::Filter;
 pub use ground::Ground;
-pub use limits::{die_with_parent, end, enter, limit};
+pub use limits::{die_with_parent, end, enter, limit, send_buffer};
 pub use locked::Locked;
 pub use notify::Notify;
 pub use seams::attempt;

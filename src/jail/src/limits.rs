@@ -13,20 +13,26 @@ pub fn enter() -> Result<(), Error> {
     Ok(())
 }
 
-/// The limits of a room: so many open files at the most; a room that is `alone` starts neither process nor thread and writes
+/// The limits of a room: so many open files at the most, or as many as the system lets it have, which it says; a room that is `alone` starts neither process nor thread and writes
 /// to no file (but where its log is one).
-pub fn limit(files: u64, alone: bool) -> Result<(), Error> {
+pub fn limit(files: u64, alone: bool) -> Result<u64, Error> {
     let files = getrlimit(Resource::Nofile).maximum.map_or(files, |most| most.min(files));
     set(Resource::Nofile, files).map_err(Error::of("few open files (RLIMIT_NOFILE)"))?;
     if !alone {
-        return Ok(());
+        return Ok(files);
     }
     set(Resource::Nproc, 0).map_err(Error::of("no process of its own (RLIMIT_NPROC)"))?;
     let log = rustix::fs::fstat(std::io::stderr()).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode));
     if log != Ok(rustix::fs::FileType::RegularFile) {
         set(Resource::Fsize, 0).map_err(Error::of("no file of its own (RLIMIT_FSIZE)"))?;
     }
-    Ok(())
+    Ok(files)
+}
+
+/// How much the kernel keeps for the other end of a stream of this listener's that takes nothing, octets: each has as much as its
+/// listener.
+pub fn send_buffer(listener: &std::net::TcpListener, octets: usize) -> std::io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_send_buffer_size(listener, octets)?)
 }
 
 fn set(resource: Resource, most: u64) -> rustix::io::Result<()> {

@@ -30,8 +30,8 @@ impl Lane {
     const ALL: [(Lane, &'static str); 3] =
         [(Lane::Api, "lane-api"), (Lane::Courier, "lane-courier"), (Lane::Admin, "lane-admin")];
 
-    /// Asks of one connection that may be open at once; what comes above is answered `Busy`. The api has at most 512 connections of
-    /// HTTP with one ask each, and the ledger's work for them is what an approval waits behind.
+    /// Asks of one connection that may be open at once; what comes above is answered `Busy`. The api has at most 512
+    /// calls of clients open and a few asks of its own, and the ledger's work for them is what an approval waits behind.
     fn most_open(self) -> usize {
         match self {
             Lane::Api => 1024,

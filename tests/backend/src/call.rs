@@ -27,13 +27,24 @@ pub fn call(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> i
     let rest = url.strip_prefix("http://").ok_or_else(|| wrong("give an http:// URL"))?;
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let path = if path.is_empty() { "/" } else { path };
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(Duration::from_secs(90)))?;
+    exchange(&mut stream, method, (host, path), headers, body)
+}
+
+/// The same on a connection that is there already, to a host and a path; reads until it ends.
+pub fn exchange(
+    stream: &mut (impl Read + Write + ?Sized),
+    method: &str,
+    (host, path): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Reply> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
     head += &format!("Content-Length: {}\r\n\r\n", body.len());
-    let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(Duration::from_secs(90)))?;
     stream.write_all(&[head.as_bytes(), body].concat())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

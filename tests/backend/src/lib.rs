@@ -28,6 +28,6 @@ mod state;
 mod stats;
 mod store;
 
-pub use call::{Reply, call};
+pub use call::{Reply, call, exchange};
 pub use door::Door;
 pub use simulator::{Options, Simulator};

@@ -3,7 +3,7 @@
 
 use crate::is_root;
 use crate::room::{ATTEMPT, NO_JAIL, command, house, silent_lane};
-use signing_agent_tests::{House, until};
+use signing_agent_tests::{House, Pki, until};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
@@ -102,6 +102,8 @@ fn expected(room: &str, attempt: &str) -> Option<End> {
     Some(match (room, attempt) {
         ("courier", "socket-inet-stream" | "socket-inet-datagram" | "socket-inet6-stream") => return None,
         ("courier", "socket-bind" | "file-read" | "file-directory") => DENIED,
+        // It reads its certificates again, and nothing else.
+        ("api-tls", "file-read" | "file-directory") => DENIED,
         ("vault", "process-clone3") => Refused("Function not implemented"),
         ("vault", "socket-pair") => Killed,
         ("vault", socket) if socket.starts_with("socket-") => NOT_PERMITTED,
@@ -155,7 +157,7 @@ fn attempt(house: &House, room: &str, name: &str, jailed: bool) -> (End, String)
     let victim = Victim::new();
     let lane = victim.dir.path().join("lane");
     let _lane = silent_lane(&lane);
-    let mut command = command(house, room, &[]);
+    let mut command = command(house, room.split('-').next().unwrap(), &[]);
     command.env("SIGNING_AGENT_LANE", &lane);
     let what = format!("{name} {} {} {}", victim.process.id(), victim.address, victim.dir.path().display());
     command.env(ATTEMPT, what);
@@ -177,7 +179,11 @@ fn attempt(house: &House, room: &str, name: &str, jailed: bool) -> (End, String)
 }
 
 fn all_are_stopped(room: &str) {
-    let house = house("");
+    let mut house = house("");
+    if room == "api-tls" {
+        house.settings.api += &format!("\n{}", Pki::default().house(house.dir.path()));
+        house.write_config();
+    }
     let (mut stopped, mut controlled) = (0, 0);
     for name in ATTEMPTS {
         let Some(expected) = expected(room, name) else { continue };
@@ -204,6 +210,11 @@ fn all_are_stopped(room: &str) {
 #[test]
 fn a_captured_api_is_stopped_whatever_it_tries() {
     all_are_stopped("api");
+}
+
+#[test]
+fn a_captured_api_with_tls_is_stopped_whatever_it_tries() {
+    all_are_stopped("api-tls");
 }
 
 #[test]

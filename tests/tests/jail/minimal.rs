@@ -2,7 +2,7 @@
 //! rule that nothing of it needed must say in its comment that it is untraced, and when it is needed.
 
 use serde_json::Value;
-use signing_agent_tests::{APPROVE_ALL, House, Settings, Signal, binary, looks_inside, signal, until};
+use signing_agent_tests::{APPROVE_ALL, Client, House, Pki, Settings, Signal, binary, looks_inside, signal, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
@@ -117,19 +117,32 @@ fn what_a_filter_allows_is_needed_or_explained() {
     assert!(house.stop().success(), "{}", house.log());
     assert!(!house.log().contains("SIGSYS"), "{}", house.log());
 
-    let traces = [first, second].map(|file| std::fs::read_to_string(file).unwrap());
+    // Once more with TLS, whose files are read again.
+    let pki = Pki::default();
+    house.settings.api += &format!("\n{}", pki.house(house.dir.path()));
+    house.settings.client = Client::https(&pki, None);
+    house.write_config();
+    let third = trace.with_extension("tls");
+    let run = traced(&house, &["run"], &third);
+    house.run_by(run);
+    until("the agent is ready", || house.ask("GET", "/api/v1/healthcheck/ready", "").status == 200, || house.log());
+    signal(house.rooms().into_iter().find(|(name, _)| name == "api").unwrap().1, Signal::HUP);
+    house.logged(&["the TLS files were read again"]);
+    assert!(house.stop().success(), "{}", house.log());
+
+    let traces = [first, second, third].map(|file| std::fs::read_to_string(file).unwrap());
     let mut jailed = BTreeMap::new();
     traces.iter().for_each(|trace| read(trace, &mut jailed));
     let pids = traces.iter().flat_map(|trace| trace.lines());
     let pids = pids.filter_map(|line| line.split('<').next()?.trim().parse().ok()).collect();
     let mut unexplained = Vec::new();
-    for room in ["api", "courier", "vault"] {
+    for (room, file) in [("api", "api"), ("api", "api-tls"), ("courier", "courier"), ("vault", "vault")] {
         let calls = &jailed[room];
         assert!(calls.len() > 15, "{room}: the trace shows {calls:?}");
-        for rule in rules(room) {
+        for rule in rules(file) {
             let untraced = rule["comment"].as_str().unwrap().starts_with("untraced:");
             if !untraced && !was_needed(&rule, calls, &pids) {
-                unexplained.push(format!("{room}: {rule}"));
+                unexplained.push(format!("{file}: {rule}"));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Bad input: a clear answer, no ask to the vault, and the api lives on.
 
 use crate::support::{Api, Reply, WELL, connect, registered, request};
-use signing_agent_api::End;
+use ipc::{Call, Scope};
+use signing_agent_api::{End, Times};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
@@ -10,6 +11,10 @@ use std::time::Duration;
 fn untouched(api: &Api) {
     assert!(api.vault.asks.try_recv().is_err(), "the vault was asked");
     assert_eq!(api.ask("GET", "/api/v1/healthcheck/version", "").status, 200);
+}
+
+fn only_who_may_was_asked(api: &Api) {
+    assert!(api.vault.asks.try_iter().all(|(_, call)| matches!(call, Call::Enter(Scope::Register))));
 }
 
 #[test]
@@ -40,10 +45,12 @@ fn a_registration_that_lacks_something_is_told_what_and_its_keys_do_not_stay_in_
         assert_eq!(reply.fault(), (400, detail.to_owned()), "{body:.60}");
         if body.len() > 32 {
             assert_eq!((reply.header("connection"), api.end()), (Some("close"), End::Retired), "{body:.60}");
-            assert!(api.vault.asks.try_recv().is_err(), "the vault was asked");
         } else {
-            untouched(&api);
+            assert_eq!(api.ask("GET", "/api/v1/client", "").status, 200);
+            assert!(matches!(api.vault.asked(), Call::Enter(Scope::Register)));
+            assert_eq!(api.vault.asked(), Call::Client);
         }
+        only_who_may_was_asked(&api);
     }
 }
 
@@ -146,10 +153,10 @@ fn an_enormous_body_is_refused_and_the_client_hears_it() {
     );
     let whole = |body: &str| request("POST", "/api/v1/register", "", body);
     for (octets, status) in [(whole(&enormous), 413), (whole(&just), 413), (chunked, 413), (whole(&just[1..]), 400)] {
-        let mut api = Api::new(registered);
+        let mut api = Api::with(registered, Times { retire: Duration::from_millis(50), ..Times::default() });
         assert_eq!(api.send(octets.as_bytes()).fault().0, status);
         assert_eq!(api.end(), End::Retired, "what may have been a key was in its buffers");
-        assert!(api.vault.asks.try_recv().is_err(), "the vault was asked");
+        only_who_may_was_asked(&api);
     }
 }
 
@@ -165,7 +172,11 @@ fn who_asks_before_sending_an_enormous_body_need_not_send_it() {
 
 #[test]
 fn a_body_that_stops_coming_is_not_waited_for() {
-    let times = signing_agent_api::Times { body: Duration::from_millis(50), ..Default::default() };
+    let times = signing_agent_api::Times {
+        body: Duration::from_millis(50),
+        retire: Duration::from_millis(50),
+        ..Default::default()
+    };
     let broken = "POST /api/v1/register HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
     let mut api = Api::with(registered, times);
     let mut stream = connect(api.addr);

@@ -1,7 +1,7 @@
 //! How the api ends: after a registration, with its lane, and when it is told to.
 
 use crate::support::{Api, PATIENCE, Reply, WELL, connect, registered, request};
-use ipc::{Answer, Call, Refusal, Verb};
+use ipc::{AccessFault, Answer, Call, Refusal, Verb};
 use signing_agent_api::{End, Times};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -47,6 +47,33 @@ fn a_registration_that_never_reached_the_vault_does_not_end_the_api() {
     assert_eq!(api.ask("GET", "/api/v1/client", "").status, 200);
     api.stop();
     assert_eq!(api.end(), End::Stopped);
+}
+
+/// Who may not register shall not have the door restart again and again; what it brought is gone after a while all the same.
+#[test]
+fn a_registration_of_somebody_who_may_not_register_ends_the_api_only_later() {
+    let closed = |ask: &Call| match ask {
+        Call::Register(_) | Call::Enter(_) => Some(Answer::Refused(Refusal::Access(AccessFault::RegistrationClosed))),
+        other => registered(other),
+    };
+    let junk = "x".repeat(100);
+    for body in [WELL, junk.as_str()] {
+        let mut api = Api::new(closed);
+        assert_eq!(api.ask("POST", "/api/v1/register", body).status, 403);
+        // One that hangs up, and one that breaks off.
+        drop(begin(&api, ("POST", "/api/v1/register"), body));
+        let mut broken = connect(api.addr);
+        broken.write_all(b"POST /api/v1/register HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n").unwrap();
+        broken.write_all(junk.as_bytes()).unwrap();
+        drop(broken);
+        assert_eq!(api.ask("GET", "/api/v1/client", "").status, 200);
+        api.stop();
+        assert_eq!(api.end(), End::Stopped, "{body}");
+
+        let mut api = Api::with(closed, Times { retire: Duration::from_millis(50), ..Times::default() });
+        assert_eq!(api.ask("POST", "/api/v1/register", body).status, 403);
+        assert_eq!(api.end(), End::Retired, "{body}");
+    }
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! The feed: who may hear it, that it is passed on unchanged, and that nobody holds up the others.
 
-use crate::support::{Api, PATIENCE, connect, registered, request};
+use crate::support::{Api, PATIENCE, connect, registered, request, until};
 use ipc::Answer;
 use signing_agent_api::{End, Times};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client::IntoClientRequest};
 
-fn listen(addr: SocketAddr) -> WebSocket<TcpStream> {
+pub fn listen(addr: SocketAddr) -> WebSocket<TcpStream> {
     listen_with(addr, &[]).unwrap().0
 }
 
@@ -18,7 +19,7 @@ fn listen_to(addr: SocketAddr, query: &str) -> WebSocket<TcpStream> {
     tokio_tungstenite::tungstenite::client(request, connect(addr)).unwrap().0
 }
 
-fn listen_with(
+pub fn listen_with(
     addr: SocketAddr,
     headers: &[(&'static str, &str)],
 ) -> Result<(WebSocket<TcpStream>, Response), Box<Error>> {
@@ -33,7 +34,7 @@ fn listen_with(
 }
 
 /// A read with a timeout is not begun again by the kernel after a signal, such as a child's end (signal(7)).
-fn hear(socket: &mut WebSocket<TcpStream>) -> Message {
+fn hear(socket: &mut WebSocket<impl Read + Write>) -> Message {
     loop {
         match socket.read() {
             Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -42,7 +43,7 @@ fn hear(socket: &mut WebSocket<TcpStream>) -> Message {
     }
 }
 
-fn text(socket: &mut WebSocket<TcpStream>) -> String {
+pub fn text(socket: &mut WebSocket<impl Read + Write>) -> String {
     match hear(socket) {
         Message::Text(text) => text.to_string(),
         other => panic!("{other:?}"),
@@ -50,7 +51,7 @@ fn text(socket: &mut WebSocket<TcpStream>) -> String {
 }
 
 /// Reads up to the close.
-fn close(socket: &mut WebSocket<TcpStream>) -> CloseFrame {
+pub fn close(socket: &mut WebSocket<impl Read + Write>) -> CloseFrame {
     loop {
         if let Message::Close(frame) = hear(socket) {
             return frame.unwrap();
@@ -58,18 +59,9 @@ fn close(socket: &mut WebSocket<TcpStream>) -> CloseFrame {
     }
 }
 
-fn clients(api: &Api) -> u64 {
+pub fn clients(api: &Api) -> u64 {
     let status = api.ask("GET", "/api/v1/healthcheck/status", "").json();
     status["WebSocket"]["ConnectedClients"].as_u64().unwrap()
-}
-
-/// Waits for a condition that the api brings about by itself.
-fn until(condition: impl Fn() -> bool) {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(std::time::Instant::now() < deadline, "it did not come true");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

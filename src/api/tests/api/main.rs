@@ -3,8 +3,18 @@
 
 mod bad_input;
 mod beyond;
+mod cors;
+mod doubts;
 mod ends;
 mod feed;
+mod limits;
+#[path = "../../../../tests/src/pki.rs"]
+#[allow(dead_code)]
+mod pki;
 mod process;
+mod refused;
+mod reload;
+mod secure;
 mod support;
 mod table;
+mod tls;

@@ -2,14 +2,14 @@
 
 use ipc::{Answer, Ask, Call, Caller, FeedItem, FeedPage, Framed, Lane, read_frame, write_frame};
 use serde_json::Value;
-use signing_agent_api::{End, Settings, Times, serve};
+use signing_agent_api::{End, Limits, Settings, Times, serve};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longer than anything here takes; a test that needs it fails.
@@ -22,6 +22,8 @@ pub struct Vault {
     pub lane: PathBuf,
     /// What was asked, but for the feed.
     pub asks: Receiver<(Caller, Call)>,
+    /// What the api told of itself.
+    pub told: Receiver<Ask>,
     pages: Sender<FeedPage>,
     stream: Arc<Mutex<Option<UnixStream>>>,
     held: Arc<Mutex<Vec<u64>>>,
@@ -34,6 +36,7 @@ impl Vault {
         let lane = dir.path().join("api.sock");
         let listener = UnixListener::bind(&lane).unwrap();
         let (tell, asks) = channel();
+        let (report, told) = channel();
         let (pages, to_send) = channel();
         let (stream, held) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
         let (its_stream, its_held) = (stream.clone(), held.clone());
@@ -48,7 +51,11 @@ impl Vault {
                     let _ = feed_asks.send((id, sequence));
                     continue;
                 }
-                let Ask::Call { caller, call } = what else { continue };
+                let Ask::Call { caller, call } = what else {
+                    let _ = report.send(what);
+                    say(&its_stream, id, &Answer::Noted);
+                    continue;
+                };
                 let answer = script(&call);
                 if answer.is_none() {
                     its_held.lock().unwrap().push(id);
@@ -59,7 +66,7 @@ impl Vault {
                 }
             }
         });
-        Self { lane, asks, pages, stream, held, _dir: dir }
+        Self { lane, asks, told, pages, stream, held, _dir: dir }
     }
 
     /// Answers the oldest ask that the script left open.
@@ -69,8 +76,24 @@ impl Vault {
     }
 
     pub fn feed(&self, messages: &[&str]) {
+        self.page(messages, 0);
+    }
+
+    /// Messages, and the number that changes when somebody lost what let them in.
+    pub fn page(&self, messages: &[&str], access: u64) {
         let items = messages.iter().map(|m| FeedItem::Raw((*m).to_owned())).collect();
-        self.pages.send(FeedPage { items, next: 0, skipped: 0, access: 0 }).unwrap();
+        self.pages.send(FeedPage { items, next: 0, skipped: 0, access }).unwrap();
+    }
+
+    /// Waits for a report of the api's that fits.
+    pub fn was_told<T>(&self, fits: impl Fn(Ask) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if let Some(told) = fits(self.told.recv_timeout(left).expect("the api tells")) {
+                return told;
+            }
+        }
     }
 
     pub fn feed_items(&self, items: Vec<FeedItem>) {
@@ -116,15 +139,29 @@ pub struct Api {
 
 impl Api {
     pub fn new(script: impl Fn(&Call) -> Option<Answer> + Send + 'static) -> Self {
-        Self::with(script, Times { goodbye: Duration::from_secs(1), ..Times::default() })
+        Self::set(script, |_| {})
     }
 
     pub fn with(script: impl Fn(&Call) -> Option<Answer> + Send + 'static, times: Times) -> Self {
+        Self::set(script, |settings| settings.times = times)
+    }
+
+    /// With other settings.
+    pub fn set(script: impl Fn(&Call) -> Option<Answer> + Send + 'static, set: impl FnOnce(&mut Settings)) -> Self {
         let vault = Vault::new(Box::new(script));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let feed_url = format!("ws://{addr}/api/v1/client/feed");
-        let settings = Settings { feed_url, public_url: None, shown: serde_json::json!({"shown": 1}), times };
+        let mut settings = Settings {
+            feed_url,
+            public_url: None,
+            shown: serde_json::json!({"shown": 1}),
+            times: Times { goodbye: Duration::from_secs(1), ..Times::default() },
+            limits: Limits::default(),
+            pages: Vec::new(),
+            tls: None,
+        };
+        set(&mut settings);
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let lane = vault.lane.clone();
         let (ended, served) = channel();
@@ -175,6 +212,35 @@ pub fn connect(addr: SocketAddr) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream
+}
+
+/// From another address of this host's.
+pub fn connect_from(from: &str, addr: SocketAddr) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, ipproto, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).unwrap();
+    bind(&socket, &SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    rustix::net::connect(&socket, &addr).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A request on a connection that ends with it.
+pub fn once(stream: &mut (impl Read + Write), method: &str, path: &str, headers: &str) -> Reply {
+    let headers = format!("{headers}Connection: close\r\n");
+    stream.write_all(request(method, path, &headers, "").as_bytes()).unwrap();
+    let mut octets = Vec::new();
+    stream.read_to_end(&mut octets).unwrap();
+    Reply::parse(&octets)
+}
+
+/// Waits for a condition that the api brings about by itself.
+pub fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not come true");
+        std::thread::yield_now();
+    }
 }
 
 pub fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
