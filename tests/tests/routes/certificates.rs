@@ -71,7 +71,8 @@ fn expected(mode: &str, row: &Row, token: &Token, certificate: &Option<String>) 
     };
     match mode {
         "mtls" => by_certificate(),
-        "either" if token.bearer.is_some() => by_token(),
+        // Who brings nothing is told of the token first.
+        "either" if token.bearer.is_some() || certificate.is_none() => by_token(),
         "either" => by_certificate(),
         _ => by_token().or_else(by_certificate),
     }
