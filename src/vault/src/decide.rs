@@ -68,7 +68,7 @@ pub fn brought(vault: &Vault, judged: &Judged, verb: Verb, now: u64) -> Vec<Brou
     let all = vault.waiting.hear(id, verb).into_iter();
     all.map(|asked| Brought {
         ticket: asked.ticket,
-        bearer: asked.credentials.bearer.as_ref().map(tokens::hash),
+        bearer: asked.credentials.bearer.as_ref().map(|bearer| vault.tokens.known(tokens::hash(bearer))),
         statements: verified(&asked),
         source: asked.source,
     })

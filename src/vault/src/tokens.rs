@@ -1,6 +1,5 @@
 //! Bearer tokens, as the operator makes and revokes them.
 
-use crate::clock;
 use crate::ledger::{self, tokens};
 use crate::reply::Reply;
 use crate::room::Room;
@@ -53,7 +52,7 @@ pub fn add(
             return reply.refuse(Refusal::Internal);
         }
     };
-    let (hash, by, made) = (hash(&token), reply.who(), clock::now());
+    let (hash, by, made) = (hash(&token), reply.who(), vault.wall_clock.latest());
     let info = TokenInfo { name, scopes, per_minute, made, expires: seconds.map(|seconds| made + seconds), used: None };
     let (kept, then) = (info.clone(), vault.clone());
     vault.ledger.post(

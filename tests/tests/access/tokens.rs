@@ -4,7 +4,8 @@ use crate::desk::{Desk, by, decide, fault};
 use crate::door::{Captured, Door, house_stands};
 use ipc::{AccessFault, ActionId, ActionQuery, Answer, Ask, Call, CredentialFault, Matter, Refusal, Scope, Verb};
 use serde_json::json;
-use signing_agent_tests::until;
+use signing_agent_tests::{House, until};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Transfers of ETH take a token, all else any client that is let in.
@@ -164,17 +165,20 @@ fn a_token_that_is_revoked_while_its_decision_waits_decides_nothing() {
     assert_eq!(door.ask(&by(&other, decide(&id, Verb::Approve))), done);
 }
 
+/// What has writes of the ledger fail while a file `fault` names an error.
+fn failing(house: &House) -> Vec<(&'static str, PathBuf)> {
+    let library = house.dir.path().join("failing.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/disk/failing.c");
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl");
+    assert!(cc.status().expect("gcc is there").success());
+    let (fault, ledger) = (house.dir.path().join("fault"), house.state().join("ledger.sqlite"));
+    vec![("LD_PRELOAD", library), ("DISK_FAULT", fault), ("DISK_FAULT_NAME", ledger)]
+}
+
 #[test]
 fn a_token_that_is_revoked_while_the_ledger_cannot_be_written_is_out_all_the_same_and_the_operator_is_told() {
-    let desk = Desk::with("auth = \"token\"", POLICY, |house| {
-        let library = house.dir.path().join("failing.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/disk/failing.c");
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl");
-        assert!(cc.status().expect("gcc is there").success());
-        let ledger = house.state().join("ledger.sqlite");
-        vec![("LD_PRELOAD", library), ("DISK_FAULT", house.dir.path().join("fault")), ("DISK_FAULT_NAME", ledger)]
-    });
+    let desk = Desk::with("auth = \"token\"", POLICY, failing);
     let (gone, kept) = (desk.token("gone", &["--scope", "read"]), desk.token("kept", &["--scope", "read"]));
     let mut door = desk.door();
     let mut says = |token: &str| fault(&door.ask(&by(token, Call::Client)));
@@ -187,6 +191,28 @@ fn a_token_that_is_revoked_while_the_ledger_cannot_be_written_is_out_all_the_sam
     std::fs::remove_file(desk.house.dir.path().join("fault")).unwrap();
     desk.revoke("gone");
     assert_eq!((says(&gone), says(&kept)), (Some(AccessFault::TokenUnknown), None));
+}
+
+/// Nor where nobody needs a token to come in.
+#[test]
+fn a_token_whose_revocation_was_not_written_releases_nothing_once_the_ledger_is_well_again() {
+    let mut desk = Desk::with("auth = \"none\"", POLICY, failing);
+    let registered = by("", Call::Register(desk.registration("agent")));
+    assert!(matches!(desk.door().ask(&registered), Answer::Registered { .. }));
+    desk.house.wait("feeds=1");
+    let (gone, kept) = (desk.token("gone", &["--scope", "decide"]), desk.token("kept", &["--scope", "decide"]));
+    let id = desk.house.order(json!({ "kind": "transfer", "currency": 4 })).remove(0);
+    let held = || desk.status().actions.iter().any(|(state, n)| state == "held" && *n == 1);
+    until("it is held", held, || desk.house.log());
+    std::fs::write(desk.house.dir.path().join("fault"), "ENOSPC").unwrap();
+    assert_eq!(desk.house.output(&["token", "revoke", "gone"]).status.code(), Some(1));
+    std::fs::remove_file(desk.house.dir.path().join("fault")).unwrap();
+    let Answer::Tokens(tokens) = desk.operator(&Ask::Tokens) else { panic!("tokens") };
+    assert!(tokens.iter().any(|token| token.name == "gone"), "the ledger has it still");
+    let mut door = desk.door();
+    let refused = Answer::Refused(Refusal::Credential { fault: CredentialFault::TokenUnknown, who: None });
+    assert_eq!(door.ask(&by(&gone, decide(&id, Verb::Approve))), refused);
+    assert_eq!(door.ask(&by(&kept, decide(&id, Verb::Approve))), Answer::Decided { verb: Verb::Approve });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::limits::Bucket;
 use ipc::{AccessFault, Scope, TokenInfo};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 /// When a token was used last is kept to the hour, in seconds: not each use is a write.
 const HOUR: u64 = 3600;
@@ -57,6 +57,14 @@ impl Table {
             _ if !info.scopes.contains(scope) => unfit(AccessFault::TokenScope(scope)),
             _ => Ok(info.name.clone()),
         }
+    }
+
+    /// This hash; where it is nobody's here, one that is nobody's in the ledger either: a token that was revoked while the
+    /// ledger could not be written is there still.
+    pub fn known(&self, hash: [u8; 32]) -> [u8; 32] {
+        let all = self.lock();
+        let known = all.iter().fold(Choice::from(0), |known, entry| known | entry.hash.ct_eq(&hash));
+        if bool::from(known) { hash } else { [0; 32] }
     }
 
     /// Takes one call out of what the token may be used for.
@@ -130,7 +138,9 @@ pub(super) mod tests {
         let mut near = [1; 32];
         near[31] = 0;
         assert_eq!(fault(table.holder(&near, Scope::Read, 99)), (AccessFault::TokenUnknown, None));
+        assert_eq!((table.known([1; 32]), table.known(near)), ([1; 32], [0; 32]));
         assert!(table.remove("desk") && !table.remove("desk"));
+        assert_eq!(table.known([1; 32]), [0; 32]);
         assert_eq!(fault(table.holder(&[1; 32], Scope::Read, 99)), (AccessFault::TokenUnknown, None));
         assert_eq!(table.take("desk", Instant::now()).unwrap_err().fault, AccessFault::TokenUnknown);
     }
