@@ -44,8 +44,8 @@ test: tools
 	cargo build --locked --workspace --bins
 	$(RUN_TESTS) --locked --workspace --no-fail-fast
 
-# The demo, hundreds of kills, ten thousand actions in a burst, a million asks of a captured door, the whole HTTP API against its own
-# document (schemathesis, from PyPI), the house on a second PKCS#11
+# The demo, hundreds of kills, ten thousand actions in a burst, a million asks of a captured door, thousands of feed clients, the whole
+# HTTP API against its own document (schemathesis, from PyPI), the house on a second PKCS#11
 # module (kryoptic), the package in a clean booted system (as root), a little fuzzing, and every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
@@ -54,6 +54,7 @@ test-long: tools demo
 	cargo test --locked --workspace --test crash -- --ignored --nocapture
 	cargo test --locked --workspace --test hostile -- --ignored --nocapture
 	TOOLS=$(TOOLS) cargo test --locked --workspace --test api -- --ignored --nocapture --test-threads=1
+	cargo test --locked --workspace --test tls -- --ignored --nocapture
 	$(MAKE) deb NO_BUILD=1
 	./install.sh mmdebstrap=mmdebstrap systemd-nspawn=systemd-container
 	cargo test --locked --workspace --test service -- --ignored --nocapture

@@ -40,7 +40,7 @@ pub fn run(config_path: &Path) -> Result<(), Error> {
         ("lane-admin", lanes.listen(&state.lane_admin())?),
     ];
     lanes.publish(address)?;
-    tracing::info!("listening on http://{address}");
+    tracing::info!("listening on {}://{address}", if config.api.tls.is_some() { "https" } else { "http" });
 
     // In the order in which they end: the door inward first, so that nothing new comes in; the vault last.
     let rooms = [

@@ -129,6 +129,8 @@ impl Settings {
             "api": {
                 "listen": bound.to_string(),
                 "auth": config.api.auth.as_str(),
+                "tls": config.api.tls.is_some(),
+                "cors_origins": config.api.cors_origins,
                 "public_url": feed_url.trim_end_matches(crate::routes::FEED),
             },
             "log": { "format": word(&config.log.format), "level": word(&config.log.level) },
@@ -193,7 +195,10 @@ mod tests {
             settings.shown,
             json!({
                 "backend": { "url": "https://backend.example/api/v1/p", "resource": "client" },
-                "api": { "listen": "127.0.0.1:8007", "auth": "token", "public_url": "wss://agent.example/base" },
+                "api": {
+                    "listen": "127.0.0.1:8007", "auth": "token", "tls": false, "cors_origins": [],
+                    "public_url": "wss://agent.example/base",
+                },
                 "log": { "format": "text", "level": "info" },
             })
         );

@@ -14,7 +14,7 @@ const SLOW: usize = 200;
 const APPROVALS: usize = 80;
 /// How much longer an approval's median may be, and how much memory the door may have had, kB.
 const LONGER: Duration = Duration::from_millis(10);
-const MOST: u64 = 256 << 10;
+const MOST: u64 = 512 << 10;
 
 type Feed = tokio_tungstenite::WebSocketStream<TcpStream>;
 
@@ -28,24 +28,21 @@ async fn feed(address: SocketAddr, buffer: Option<u32>) -> Feed {
     tokio_tungstenite::client_async(format!("ws://{address}/api/v1/client/feed"), stream).await.unwrap().0
 }
 
-/// All that come, and stay.
+/// All that come, one after the other, and stay.
 async fn everybody(address: SocketAddr) {
-    let mut here = Vec::new();
     for n in 0..IDLE + SLOW {
-        here.push(tokio::spawn(async move {
-            let slow = n >= IDLE;
-            let mut feed = feed(address, slow.then_some(4 << 10)).await;
+        let slow = n >= IDLE;
+        let mut feed = feed(address, slow.then_some(4 << 10)).await;
+        tokio::spawn(async move {
             // Answers pings, and throws away what it hears.
             while let Some(Ok(_)) = feed.next().await {
                 if slow {
                     tokio::time::sleep(Duration::from_millis(900)).await;
                 }
             }
-        }));
+        });
     }
-    for one in here {
-        let _ = one.await;
-    }
+    std::future::pending::<()>().await;
 }
 
 fn in_a_runtime(work: impl Future<Output = ()>) {
@@ -68,7 +65,7 @@ fn memory(house: &House) -> (u64, u64) {
     (of("VmRSS:"), of("VmHWM:"))
 }
 
-/// The median of approvals, one after the other, while an action is announced now and then.
+/// The median of approvals, one after the other, while one is announced to all each second.
 fn approvals(house: &House) -> Duration {
     let ids = house.order(json!({"count": APPROVALS, "announce": false}));
     let over = AtomicBool::new(false);
@@ -76,7 +73,7 @@ fn approvals(house: &House) -> Duration {
         scope.spawn(|| {
             while !over.load(Ordering::SeqCst) {
                 house.order(json!({"kind": "withdraw"}));
-                thread::park_timeout(Duration::from_millis(250));
+                thread::park_timeout(Duration::from_secs(1));
             }
         });
         let approve = |id: &String| {

@@ -7,7 +7,6 @@ mod tokens;
 
 use signing_agent_tests::pki::{Certified, put};
 use signing_agent_tests::{Client, House, Pki, Reply, Settings, Stream, signal, until};
-use std::io::{Read, Write};
 
 pub const CLIENT: &str = "/api/v1/client";
 
