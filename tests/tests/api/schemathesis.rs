@@ -23,9 +23,9 @@ fn run(house: &House, document: &Value, what: &str, token: Option<&str>, more: &
     }
     let output = command.output().expect("schemathesis starts");
     let text = String::from_utf8_lossy(&output.stdout);
-    println!("==== {what}\n{text}");
+    eprintln!("==== {what}\n{text}");
     let words = String::from_utf8_lossy(&output.stderr);
-    println!("{what}: {}\n{words}", output.status);
+    eprintln!("{what}: {}\n{words}", output.status);
     let log = house.log();
     assert!(!log.contains("panicked") && !log.contains("does not fit what was asked"), "{log}");
     output.status.success()

@@ -141,7 +141,7 @@ fn by_certificate_exactly_those_pass_whose_certificate_and_token_are_good_for_th
                 }
             }
         }
-        println!("{asked} calls by {mode}");
+        eprintln!("{asked} calls by {mode}");
     }
     house.assert_no_panic();
 }

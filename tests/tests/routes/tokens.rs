@@ -89,7 +89,7 @@ fn by_token_exactly_those_pass_whose_token_is_good_for_the_route() {
             expect(Some(without), if right { lacks } else { None });
         }
     }
-    println!("{asked} calls of {} routes by token, {} without", ROWS.len(), ROWS.len() * 5);
+    eprintln!("{asked} calls of {} routes by token, {} without", ROWS.len(), ROWS.len() * 5);
     // What is no route is nothing more, whoever asks.
     for bearer in [None, Some(all.as_str())] {
         let nowhere = Row { path: "/api/v1/nowhere", passes: &[404], ..row_of(client) };

@@ -141,7 +141,7 @@ fn a_list_costs_as_little_with_a_hundred_thousand_actions_as_with_few() {
         let begun = Instant::now();
         let (page, _) = book.list(&query);
         let took = begun.elapsed();
-        println!("{what}: {} of {MANY} in {took:?}", page.len());
+        eprintln!("{what}: {} of {MANY} in {took:?}", page.len());
         assert_eq!(page.len(), found, "{what}");
         // On a busy machine too; to read all of them takes seconds.
         assert!(took < Duration::from_millis(150), "{what} took {took:?}");
@@ -170,6 +170,6 @@ fn the_index_of_records_costs_little_to_keep() {
     let mut bare = Book::new();
     bare.connection.execute_batch("DROP INDEX audit_action").unwrap();
     let without = append(&mut bare);
-    println!("a record with its index {with:?}, without {without:?}");
+    eprintln!("a record with its index {with:?}, without {without:?}");
     assert!(with < without * 3 + Duration::from_micros(200), "{with:?} against {without:?}");
 }
