@@ -49,15 +49,17 @@ struct Found {
     settled: Option<u64>,
 }
 
+/// All of it out of the index, in its order.
+const OF_STATE: &str = "SELECT id, seen, settled FROM action INDEXED BY action_listed
+    WHERE state = ?1 AND seen >= ?2 AND (seen, id) < (?3, ?4) ORDER BY seen DESC, id DESC LIMIT ?5";
+
 fn of_state(
     transaction: &Transaction<'_>,
     state: ActionState,
     query: &ActionQuery,
     most: usize,
 ) -> Result<Vec<Found>, rusqlite::Error> {
-    let sql = "SELECT id, seen, settled FROM action INDEXED BY action_listed
-               WHERE state = ?1 AND seen >= ?2 AND (seen, id) < (?3, ?4) ORDER BY seen DESC, id DESC LIMIT ?5";
-    let mut statement = transaction.prepare_cached(sql)?;
+    let mut statement = transaction.prepare_cached(OF_STATE)?;
     let (before, id) = query.after.as_ref().map_or((i64::MAX, ""), |(seen, id)| (signed(*seen), id.as_str()));
     let values = params![state.as_str(), signed(query.since), before, id, most];
     let rows = statement.query_map(values, |row| {

@@ -122,6 +122,15 @@ fn a_timeline_is_bounded_and_has_the_newest() {
     assert_eq!((moments.len(), moments[0].words.as_str(), moments[199].words.as_str()), (200, "100", "299"));
 }
 
+#[test]
+fn a_list_is_read_from_its_index_alone_and_in_its_order() {
+    let book = Book::new();
+    let mut statement = book.connection.prepare(&format!("EXPLAIN QUERY PLAN {OF_STATE}")).unwrap();
+    let steps = statement.query_map(params!["held", 0, 9, "", 1], |row| row.get::<_, String>(3)).unwrap();
+    let steps: Vec<String> = steps.map(Result::unwrap).collect();
+    assert!(steps.len() == 1 && steps[0].contains("COVERING INDEX action_listed (state=? AND seen>? AND"), "{steps:?}");
+}
+
 /// Prints what each costs with so many actions: `cargo nextest run -p signing-agent-vault a_list_costs --no-capture`.
 #[test]
 fn a_list_costs_as_little_with_a_hundred_thousand_actions_as_with_few() {
