@@ -33,15 +33,16 @@ fn tls(dir: &Path) -> String {
 }
 
 /// One client a scope, and one for each scope that has all others.
-fn clients() -> String {
+pub fn clients() -> String {
     let client = |name: String, scopes: &str| {
-        format!("[[api.client]]\nname = \"{name}\"\nsan = \"{name}.example\"\nscopes = \"{scopes}\"\n")
+        format!("[[api.client]]\nname = \"{name}\"\nsan = \"{name}.partner.example\"\nscopes = \"{scopes}\"\n")
     };
     let of = |scope: &Scope| {
         let name = scope.as_str();
         [client(name.into(), name), client(format!("not-{name}"), &others(*scope))].concat()
     };
-    Scope::ALL.iter().map(of).collect()
+    let all: String = Scope::ALL.iter().map(of).collect();
+    all + &client("all".into(), "register,decide,read,metrics,feed")
 }
 
 struct Token {

@@ -6,5 +6,6 @@ mod certificates;
 #[path = "../walls/door.rs"]
 #[allow(dead_code, reason = "shared")]
 mod door;
+mod secure;
 mod table;
 mod tokens;
