@@ -38,14 +38,15 @@ fn main() -> ExitCode {
         Ok(listener) => listener,
         Err(error) => return fails(1, &error),
     };
+    let (notify, limits) = match walls(&config) {
+        Ok(walls) => walls,
+        Err(error) => return fails(1, &error),
+    };
+    // Where Landlock stands already: what can be read now can be read again.
     let api = &config.api;
     let tls = match api.tls.as_ref().map(|files| Tls::open(files, api.auth, &api.clients)).transpose() {
         Ok(tls) => tls.map(Arc::new),
         Err(error) => return fails(EXIT_CONFIG, &error),
-    };
-    let (notify, limits) = match walls(&config) {
-        Ok(walls) => walls,
-        Err(error) => return fails(1, &error),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

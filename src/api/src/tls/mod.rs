@@ -190,7 +190,7 @@ impl Tls {
 fn ends(will: &str, has: &str, seconds: i64) -> String {
     match seconds {
         ..=0 => format!("{has} for {} h", -seconds / 3600),
-        ..172_800 => format!("{will} in {} h", seconds / 3600),
+        1..172_800 => format!("{will} in {} h", seconds / 3600),
         _ => format!("{will} in {} days", seconds / 86_400),
     }
 }

@@ -109,8 +109,10 @@ fn subject(text: &str) -> Result<Vec<Level>, &'static str> {
     }
 }
 
-/// One value, and the separator after it with what follows.
-fn unescaped(text: &str) -> Result<(String, Option<(char, &str)>), &'static str> {
+/// A value, and the separator after it with what follows.
+type Value<'a> = (String, Option<(char, &'a str)>);
+
+fn unescaped(text: &str) -> Result<Value<'_>, &'static str> {
     if text.starts_with('#') {
         return Err("a value in hexadecimal (#…) is not taken: use san");
     }

@@ -1,7 +1,7 @@
 //! TLS at the door: its versions, and whose certificates are taken.
 
 use crate::pki::{Pki, VERSIONS};
-use crate::secure::{Files, client, get, is_refused};
+use crate::secure::{Files, client, get, is_refused, shake};
 use crate::support::{Api, Reply, connect, once, registered};
 use config::Auth;
 use ipc::{AccessFault, Ask};
@@ -45,6 +45,21 @@ fn client_hello(minor: u8) -> Vec<u8> {
     let mut hello = vec![22, 3, minor.min(1), 0, body.len() as u8 + 4, 1, 0, 0, body.len() as u8];
     hello.extend(body);
     hello
+}
+
+/// A session that is resumed is not looked at again.
+#[test]
+fn no_session_is_resumed() {
+    let files = Files::new();
+    let (api, _) = files.api(Auth::Mtls);
+    for version in VERSIONS {
+        let config = files.pki.client_config(Some(&files.pki.client("desk")), &[version]);
+        for _ in 0..3 {
+            let mut stream = shake(&config, api.addr).unwrap();
+            assert_eq!(once(&mut stream, "GET", "/api/v1/client", "").status, 200);
+            assert_eq!(stream.conn.handshake_kind(), Some(rustls::HandshakeKind::Full), "{version:?}");
+        }
+    }
 }
 
 #[test]
@@ -122,7 +137,7 @@ fn where_only_tokens_are_taken_no_certificate_is_asked_for() {
     let files = Files::new();
     let (api, _) = files.api(Auth::Token);
     let reply = once(
-        &mut crate::secure::shake(&files.config(Some(&files.pki.client("desk"))), api.addr).unwrap(),
+        &mut shake(&files.config(Some(&files.pki.client("desk"))), api.addr).unwrap(),
         "GET",
         "/api/v1/client",
         "Authorization: Bearer abc\r\n",
@@ -167,9 +182,11 @@ fn a_certificate_is_its_clients_by_all_that_the_configuration_says_of_it() {
     }
 }
 
+type Spoil<'a> = &'a dyn Fn(&Files);
+
 #[test]
 fn files_that_are_no_good_are_refused_with_words() {
-    let refused = |spoil: &dyn Fn(&Files)| {
+    let refused = |spoil: Spoil| {
         let files = Files::new();
         spoil(&files);
         match files.open(Auth::Mtls) {
@@ -184,7 +201,7 @@ fn files_that_are_no_good_are_refused_with_words() {
         assert!(refused(&|files| chmod(files, mode)).contains("others may read this private key"), "{mode:o}");
     }
     let other = Pki::default().server(9);
-    let cases: [(&dyn Fn(&Files), &str); 9] = [
+    let cases: [(Spoil, &str); 9] = [
         (&|files| files.put("server.key", &other.key_pem), "it is not the key of the certificate"),
         (&|files| files.put("server.key", &other.pem), "no private key in it"),
         (&|files| files.put("server.pem", "nothing"), "no certificate in it"),
