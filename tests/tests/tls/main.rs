@@ -75,3 +75,29 @@ fn an_agent_is_registered_and_decides_over_tls_with_a_certificate() {
     assert_eq!((plain.status, plain.json()["Detail"].as_str()), (400, Some("this port speaks TLS: use https")));
     house.assert_no_panic();
 }
+
+#[test]
+fn a_certificate_opens_what_its_scopes_say_and_another_one_nothing() {
+    let pki = Pki::default();
+    let (desk, reader, nobody) = (pki.client("desk"), pki.client("reader"), pki.client("nobody"));
+    let mut house = house(&pki, "mtls", &[("desk", &desk)]);
+    house.settings.api += "\n[[api.client]]\nname = \"reader\"\nsan = \"reader.partner.example\"\nscopes = \"read\"\n";
+    house.write_config();
+    house.run();
+    let ask = |certified: &Certified, method: &str, path: &str| {
+        let reply = house.ask_as(&Client::https(&pki, Some(certified)), method, path, "");
+        // A caller's `Cause`, wherever it is called so.
+        (reply.status, String::from_utf8_lossy(&reply.body).into_owned())
+    };
+    let has = |(status, body): (u16, String), wanted: u16, cause: &str| {
+        assert!(status == wanted && body.contains(cause), "{status} {body}");
+    };
+    has(ask(&reader, "GET", CLIENT), 200, "agentID");
+    has(ask(&reader, "PUT", "/api/v1/client/action/w1"), 403, "certificate-scope");
+    has(ask(&reader, "GET", "/api/v1/client/feed"), 403, "certificate-scope");
+    has(ask(&desk, "GET", "/api/v1/client/feed"), 409, "not registered");
+    for path in [CLIENT, "/api/v1/healthcheck/version", "/api/v1/healthcheck/config", "/api/v1/client/feed"] {
+        has(ask(&nobody, "GET", path), 401, "certificate-unknown");
+    }
+    house.assert_no_panic();
+}
