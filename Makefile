@@ -28,11 +28,12 @@ deb:
 	$(TOOLS)/bin/cargo-deb --no-build --locked --profile $(PROFILE) -p signing-agent $(if $(DEB),-o $(DEB))
 
 # What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger and a tracer that look into the rooms, a network of a
-# test's own, what says whether systemd takes the units, OpenSSH's signatures, and what the example of a callback needs.
+# test's own, what says whether systemd takes the units, OpenSSH's signatures, and what the examples of a callback and of partner apps need.
 tools:
 	./softhsm-setup.sh --install-only
 	./install.sh pkcs11-tool=opensc gcore=gdb strace=strace ip=iproute2 systemd-analyze=systemd ssh-keygen=openssh-client \
-	  openssl=openssl /usr/bin/python3=python3 '/usr/lib/python3/dist-packages/cryptography=python3-cryptography'
+	  openssl=openssl /usr/bin/python3=python3 '/usr/lib/python3/dist-packages/cryptography=python3-cryptography' curl=curl \
+	  node=nodejs '/usr/share/nodejs/ws=node-ws' '/usr/lib/python3/dist-packages/websocket=python3-websocket'
 
 # In the profile that `make test` uses, so that the two share one build.
 demo:
