@@ -6,9 +6,9 @@ use crate::room::Room;
 use ipc::{Ask, Framed, Refusal};
 use jail::{Sockets, SocketsError};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 use zeroize::Zeroizing;
@@ -88,7 +88,7 @@ pub fn open(mut sockets: Sockets, room: &Arc<Room>) -> Result<(), SocketsError> 
 fn listen(lane: Lane, listener: &UnixListener, room: &Arc<Room>) {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     // A door has one connection: a new one replaces the old.
-    let current: Mutex<Option<Arc<Connection>>> = Mutex::new(None);
+    let mut current = None;
     let admins = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         let stream = match stream {
@@ -103,16 +103,15 @@ fn listen(lane: Lane, listener: &UnixListener, room: &Arc<Room>) {
             tracing::warn!("too many connections on the admin lane");
             continue;
         }
+        // Before the new one is heard: what it has the vault want done must not be handed to the old.
+        let old = current.take().filter(|old: &Arc<Connection>| !old.has_ended());
+        if let Some(old) = old {
+            tracing::info!(?lane, "a new connection replaces the old");
+            old.end();
+        }
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         match connect(lane, number, stream, room, admins.clone()) {
-            Ok(connection) if lane != Lane::Admin => {
-                let old = current.lock().unwrap_or_else(PoisonError::into_inner).replace(connection);
-                if let Some(old) = old.filter(|old| !old.has_ended()) {
-                    tracing::info!(?lane, "a new connection replaces the old");
-                    old.end();
-                }
-            }
-            Ok(_) => {}
+            Ok(connection) => current = Some(connection).filter(|_| lane != Lane::Admin),
             Err(e) => tracing::error!(?lane, "a connection could not be set up: {e}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::door::{Captured, house_stands, pid};
 use crate::outside::{Courier, agent_id, asset, delete, put, signs};
-use ipc::{Answer, MAX_FEED_MESSAGE, Method, Refusal};
+use ipc::{Answer, Ask, MAX_FEED_MESSAGE, Method, Refusal};
 use serde_json::{Value, json};
 use signing_agent_tests::{APPROVE_ALL, House, Settings};
 
@@ -72,6 +72,28 @@ fn bytes_that_the_partner_app_rejected_are_held_under_another_id() {
     assert_eq!(app.join().unwrap(), 200);
     courier.announce("second", "ApproveTransfer", &message);
     courier.until_stands(json!({"held": 1, "rejected": 1}));
+}
+
+#[test]
+fn once_a_new_courier_is_heard_nothing_is_handed_to_the_one_before() {
+    let house = House::registered(Settings::with_policy(APPROVE_ALL));
+    let (message, agent) = (asset(&house, "transfer"), agent_id(&house));
+    let _captured = Captured::room(&house, "courier");
+    let mut couriers = vec![Courier::connect(&house, &agent)];
+    for round in 0..40 {
+        // The one before has asked for more than there is.
+        for _ in 0..4 {
+            couriers[round].door.tell(&Ask::NextErrand);
+        }
+        couriers.push(Courier::connect(&house, &agent));
+        let id = format!("round-{round}");
+        let app = delete(&house, &id);
+        let courier = &mut couriers[round + 1];
+        let get = courier.next(Method::Get, &id);
+        courier.serve(&get, &message);
+        courier.rejects(&id);
+        assert_eq!(app.join().unwrap(), 200);
+    }
 }
 
 #[test]
