@@ -146,3 +146,77 @@ impl Waiting {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::Connection;
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::{Receiver, sync_channel};
+    use zeroize::Zeroizing;
+
+    /// A lane on which clients wait: what they are told, by the number of their ask.
+    struct Lane(Arc<Connection>, Receiver<Zeroizing<Vec<u8>>>);
+
+    impl Lane {
+        fn new() -> Self {
+            let (out, answers) = sync_channel(64);
+            Self(Connection::new(7, None, UnixStream::pair().unwrap().0, out), answers)
+        }
+        fn wants(&self, waiting: &Waiting, verb: Verb, number: u64) {
+            let reply = Reply::new(self.0.clone(), number);
+            waiting.add(&action(), verb, Source::Operator("who".into()), Credentials::default(), reply);
+        }
+        fn told(&self) -> Vec<(u64, Answer)> {
+            let frames = self.1.try_iter();
+            let read = |frame: Zeroizing<Vec<u8>>| ipc::read_frame::<Answer>(&mut &frame[..]).unwrap().unwrap();
+            frames.map(read).map(|framed| (framed.id, framed.what)).collect()
+        }
+    }
+
+    fn action() -> ActionId {
+        ActionId::try_from("w1".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn what_holds_up_an_approval_is_no_answer_to_who_rejects() {
+        let (waiting, lane) = (Waiting::default(), Lane::new());
+        lane.wants(&waiting, Verb::Approve, 1);
+        lane.wants(&waiting, Verb::Reject, 2);
+        lane.wants(&waiting, Verb::Approve, 3);
+        let refusal = Refusal::NoSecondOpinion("it does not answer".into());
+        waiting.refuse_approvals(&action(), &refusal);
+        let refused = Answer::Refused(refusal);
+        assert_eq!(lane.told(), [(1, refused.clone()), (3, refused)]);
+        assert_eq!(waiting.verb(&action()), Some(Verb::Reject), "it goes on");
+        assert!(!waiting.end(&action(), ActionEnd::Rejected), "nobody waits who wanted the opposite");
+        assert_eq!(lane.told(), [(2, Answer::Decided { verb: Verb::Reject })]);
+        assert_eq!(waiting.verb(&action()), None);
+    }
+
+    #[test]
+    fn who_has_gone_is_forgotten_and_who_has_not_is_not() {
+        let (waiting, gone, here) = (Waiting::default(), Lane::new(), Lane::new());
+        gone.wants(&waiting, Verb::Reject, 1);
+        here.wants(&waiting, Verb::Approve, 1);
+        waiting.forget_lost();
+        assert_eq!(waiting.verb(&action()), Some(Verb::Reject));
+        gone.0.end();
+        waiting.forget_lost();
+        assert_eq!(waiting.verb(&action()), Some(Verb::Approve), "the rejection went with who wanted it");
+        here.0.end();
+        waiting.forget_lost();
+        assert_eq!((waiting.verb(&action()), waiting.lock().len()), (None, 0), "nothing piles up");
+    }
+
+    #[test]
+    fn whose_word_is_being_weighed_is_heard_once_and_again_only_after_it() {
+        let (waiting, lane) = (Waiting::default(), Lane::new());
+        lane.wants(&waiting, Verb::Approve, 1);
+        let heard: Vec<u64> = waiting.hear(&action(), Verb::Approve).iter().map(|asked| asked.ticket).collect();
+        assert_eq!((heard.len(), waiting.verb(&action())), (1, None));
+        assert!(waiting.hear(&action(), Verb::Approve).is_empty());
+        waiting.heard(&action(), &heard);
+        assert_eq!(waiting.hear(&action(), Verb::Approve).len(), 1);
+    }
+}

@@ -4,6 +4,7 @@
 mod answers;
 mod people;
 mod python;
+mod reloads;
 mod times;
 
 use base64::Engine;

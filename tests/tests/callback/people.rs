@@ -57,10 +57,10 @@ fn what_policy_denies_is_nobodys_to_approve_and_is_not_asked_about() {
 }
 
 /// It thinks until it is told otherwise, and says APPROVE then.
-struct Thinking(Arc<(Mutex<bool>, Condvar)>);
+pub struct Thinking(Arc<(Mutex<bool>, Condvar)>);
 
 impl Thinking {
-    fn start() -> (Self, Callback) {
+    pub fn start() -> (Self, Callback) {
         let thinking = Arc::new((Mutex::new(true), Condvar::new()));
         let done = thinking.clone();
         let callback = Callback::start(move |asked| {
@@ -71,7 +71,7 @@ impl Thinking {
         (Self(done), callback)
     }
 
-    fn end(&self) {
+    pub fn end(&self) {
         *self.0.0.lock().unwrap() = false;
         self.0.1.notify_all();
     }
