@@ -5,7 +5,7 @@
 // SIGNING_AGENT_URL                  http://127.0.0.1:8007, which is the default, or https://…
 // SIGNING_AGENT_TOKEN_FILE           a file with a token of the scopes decide, read and feed
 // SIGNING_AGENT_CERT_FILE, _KEY_FILE    instead, or as well: a client certificate and its key (PEM)
-// SIGNING_AGENT_CA_FILE              who vouches for the agent's own certificate, if not one whom the system knows
+// SIGNING_AGENT_CA_FILE              who vouches for the agent's own certificate, if not one whom Node knows
 // SIGNING_AGENT_REGISTRATION_FILE    {"name":…,"APIKey":…,"Base64PrivateKey":…}: registers the agent first (scope register)
 import { readFileSync } from "node:fs";
 import http from "node:http";
