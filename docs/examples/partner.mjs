@@ -21,7 +21,7 @@ const token = read("TOKEN_FILE")?.toString().trim();
 const headers = token ? { authorization: `Bearer ${token}` } : {};
 const tls = url.protocol === "https:" ? { ca: read("CA_FILE"), cert: read("CERT_FILE"), key: read("KEY_FILE") } : {};
 const decided = new Set(); // both the list and the feed may name an action
-const words = (answer) => [answer.Reason ?? answer.Cause, answer.Detail].filter(Boolean).join(" ");
+const words = (answer) => [answer.Reason, answer.Detail].filter(Boolean).join(" ");
 const giveUp = (words) => (console.error(words), process.exit(1));
 
 const { request } = url.protocol === "https:" ? https : http;
@@ -41,9 +41,9 @@ async function ask(method, path, body, tries = 6) {
   for (let n = 0; ; n++) {
     const lost = (e) => ({ status: 0, answer: { Detail: `${method} ${path}: ${e.message}` }, wait: 0 });
     const { status, answer, wait } = await once(method, path, body).catch(lost);
-    if (status === 401) giveUp("the agent does not know this app: " + words(answer));
-    if (![0, 429, 502, 503, 504].includes(status) || n + 1 === tries) return { status, answer };
-    await sleep(1000 * Math.min(wait || 2 ** n / 4, 30));
+    if (status === 401 && answer.Reason !== "token-needed") giveUp("the agent does not know this app: " + words(answer));
+    if (![0, 429, 502, 503, 504].includes(status) || wait > 30 || n + 1 === tries) return { status, answer };
+    await sleep(1000 * (wait || 2 ** n / 4));
   }
 }
 
@@ -54,9 +54,9 @@ async function decide(action) {
   const { status: known, answer: facts } = await ask("GET", "/client/action/" + action.id);
   const yes = wanted(action, known === 200 ? facts : undefined);
   const { status, answer } = await ask(yes ? "PUT" : "DELETE", "/client/action/" + action.id);
-  // 202: more people have to approve. 403: the policy says no. 404: the backend has none. 409: it ended otherwise.
+  // 202: more people have to approve. 401: it takes a token. 403: the policy says no. 404: the backend has none. 409: it ended otherwise.
   console.log(answer.status ?? `refused ${status}`, action.id, action.type, facts.summary ?? "", words(answer));
-  return [200, 202, 403, 404, 409].includes(status); // else it is in the list when the feed is opened again
+  return [200, 202, 401, 403, 404, 409].includes(status); // else it is in the list when the feed is opened again
 }
 
 let left = Number(process.argv[2] ?? Infinity);

@@ -11,7 +11,7 @@ import collections, http.client, json, os, ssl, sys, time, urllib.parse
 import websocket
 
 named = lambda name: os.environ.get("SIGNING_AGENT_" + name)
-words = lambda answer: " ".join(filter(None, [answer.get("Reason") or answer.get("Cause"), answer.get("Detail")]))
+words = lambda answer: " ".join(filter(None, [answer.get("Reason"), answer.get("Detail")]))
 URL = urllib.parse.urlsplit(named("URL") or "http://127.0.0.1:8007")
 HEADERS = {"Authorization": "Bearer " + open(named("TOKEN_FILE")).read().strip()} if named("TOKEN_FILE") else {}
 TLS = ssl.create_default_context(cafile=named("CA_FILE")) if URL.scheme == "https" else None
@@ -36,10 +36,10 @@ def ask(method, path, body=None, tries=6):
             sys.exit(f"the agent's certificate: {e.verify_message}")
         except LOST as e:
             status, answer, wait = 0, {"Detail": f"{method} {path}: {e}"}, 0
-        if status not in (0, 429, 502, 503, 504):
+        if status not in (0, 429, 502, 503, 504) or wait > 30 or n + 1 == tries:
             break
-        time.sleep(min(wait or 2**n / 4, 30) if n + 1 < tries else 0)
-    if status == 401:
+        time.sleep(wait or 2**n / 4)
+    if status == 401 and answer.get("Reason") != "token-needed":  # that is about one action alone
         sys.exit("the agent does not know this app: " + words(answer))
     return status, answer
 
@@ -51,9 +51,9 @@ def decide(action):
     known, facts = ask("GET", "/client/action/" + action["id"])
     method = "PUT" if wanted(action, facts if known == 200 else None) else "DELETE"
     status, answer = ask(method, "/client/action/" + action["id"])
-    # 202: more people have to approve. 403: the policy says no. 404: the backend has none. 409: it ended otherwise.
+    # 202: more people have to approve. 401: it takes a token. 403: the policy says no. 404: the backend has none. 409: it ended otherwise.
     print(answer.get("status") or f"refused {status}", action["id"], action["type"], facts.get("summary", ""), words(answer), flush=True)
-    return status in (200, 202, 403, 404, 409)  # else it is in the list when the feed is opened again
+    return status in (200, 202, 401, 403, 404, 409)  # else it is in the list when the feed is opened again
 
 def event(text):
     try:

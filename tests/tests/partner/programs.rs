@@ -227,6 +227,23 @@ fn the_examples_say_that_the_policy_denies_and_that_a_token_may_not_decide_and_g
     }
 }
 
+#[test]
+fn the_examples_go_on_where_an_action_takes_the_token_that_they_have_not() {
+    let agent = registered(Door::Certificate, Settings::with_policy("release = \"token\"\n"));
+    for example in BOTH {
+        let mut app = App::start(&agent, example.command(&agent, &brought(&agent)), 2);
+        agent.listeners(1);
+        let ids = ["transfer", "withdraw"].map(|kind| agent.order(json!({"kind": kind})));
+        assert_eq!(app.ends(), Some(0), "{}", app.said());
+        let said = app.said();
+        for id in ids {
+            assert!(said.contains(&format!("refused 401 {id} Approve")) && said.contains("token-needed"), "{said}");
+            agent.ended(&id, "pending");
+            assert_eq!(agent.house.output(&["reject", &id]).status.code(), Some(0));
+        }
+    }
+}
+
 /// They end by themselves, not well, and say why; what they say has no token in it. All at once: who is not
 /// let in by TLS tries for seconds.
 fn refused(agent: &Agent, cases: &[(Brought, &[&str])]) {
