@@ -10,7 +10,7 @@ fn main() {
         Ask::FeedAfter { sequence: 7, access: 1 },
         Ask::ErrandDone {
             errand: 3,
-            outcome: Outcome::Reply { status: 429, body: b"later".to_vec(), retry_after: Some(5) },
+            outcome: Outcome::Reply { status: 429, body: b"later".to_vec(), retry_after: Some(5), date: Some(1_767_225_600) },
         },
         Ask::ErrandDone { errand: 4, outcome: Outcome::Failed(Failure::Transport("gone".into())) },
         Ask::FeedState(FeedState::Closed { why: "reset".into(), retry_ms: 250 }),

@@ -2,10 +2,10 @@
 
 use crate::{End, Outside, address, outside};
 use ipc::{Answer, Ask, Errand, Failure, Lane, MAX_REPLY, Method, Outcome, Place};
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Request, Response};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 
 /// How many errands are under way at once; the next is not asked for before one is done.
@@ -141,7 +141,14 @@ async fn read(mut response: Response) -> Result<Outcome, String> {
         }
         body.extend_from_slice(&piece);
     }
-    Ok(Outcome::Reply { status: response.status().as_u16(), body, retry_after: retry_after(&response) })
+    let (status, retry_after, date) = (response.status().as_u16(), retry_after(&response), date(&response));
+    Ok(Outcome::Reply { status, body, retry_after, date })
+}
+
+/// `Date` (RFC 9110 §6.6.1), Unix seconds.
+fn date(response: &Response) -> Option<u64> {
+    let date = httpdate::parse_http_date(response.headers().get(DATE)?.to_str().ok()?).ok()?;
+    date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 /// `Retry-After` (RFC 9110 §10.2.3) as seconds: a date by this clock, nothing where it is over.

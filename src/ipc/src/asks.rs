@@ -230,6 +230,8 @@ pub enum Outcome {
         body: Vec<u8>,
         /// The reply's `Retry-After`, seconds.
         retry_after: Option<u32>,
+        /// The reply's `Date`, Unix seconds.
+        date: Option<u64>,
     },
     /// It did not.
     Failed(Failure),

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+const LOCK: &str = "vault.lock";
+
 /// Makes the directory with mode 0700 where it is missing; one that others may write to or read is refused.
 pub fn private_dir(path: &Path) -> io::Result<bool> {
     let missing = !path.exists();
@@ -42,11 +44,23 @@ pub fn remove(path: &Path) -> io::Result<()> {
 
 /// Two vaults must not share a state directory. The lock ends with the file that is given back.
 pub fn lock(dir: &Path) -> io::Result<File> {
-    let path = dir.join("vault.lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(dir.join(LOCK))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(io::Error::other("another vault works on it")),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// The same for who only looks, and makes no file for it: `WouldBlock` where a vault has the lock; nothing where there is none to have.
+pub fn lock_existing(dir: &Path) -> io::Result<Option<File>> {
+    let file = match File::open(dir.join(LOCK)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
         Err(TryLockError::Error(e)) => Err(e),
     }
 }

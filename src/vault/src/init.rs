@@ -38,7 +38,7 @@ pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
     files::private_dir(&state.dir).map_err(|e| Trouble::lasting(at(&state.dir, &e)))?;
     let alone = files::lock(&state.dir).map_err(|e| Trouble::passing(at(&state.dir, &e)))?;
     let of_the_token = |e: hsm::Error| if e.is_of_the_pin() { Trouble::lasting(e) } else { Trouble::passing(e) };
-    let token = open_token(room, module(room)?).map_err(of_the_token)?;
+    let token = open_token(config, module(room)?, room.token_watch.clone()).map_err(of_the_token)?;
     let keys = token.public_keys().map_err(of_the_token)?;
     let deed = Deed::read(&state.deed(), &keys).map_err(Trouble::lasting)?;
     let people = Named::of(&config.people).map_err(Trouble::lasting)?;
@@ -78,7 +78,8 @@ fn init(room: &Arc<Room>, options: InitOptions, by: &str) -> Result<InitReport, 
         seal::parse_recipient(recipient).map_err(|e| format!("[sealing] recovery_recipients: {e}"))?;
     }
     let people = Named::of(&config.people)?;
-    let token = open_token(room, module(room).map_err(|trouble| trouble.words)?).map_err(|e| e.to_string())?;
+    let module = module(room).map_err(|trouble| trouble.words)?;
+    let token = open_token(config, module, room.token_watch.clone()).map_err(|e| e.to_string())?;
     let had_deed = state.deed().exists();
     let had_keys = token.public_keys().is_ok();
     // A token without the keys that the deed speaks of is the wrong one: nothing is made in it.
@@ -192,7 +193,8 @@ fn noted(report: &mut InitReport, had: bool, what: &str) {
     list.push(what.to_owned());
 }
 
-fn recipients(config: &Config, token: &Token) -> Result<Vec<String>, hsm::Error> {
+/// As the configuration names them: the token's own first.
+pub fn recipients(config: &Config, token: &Token) -> Result<Vec<String>, hsm::Error> {
     let own = token.recipient()?;
     Ok(std::iter::once(own).chain(config.sealing.recovery_recipients.iter().cloned()).collect())
 }
@@ -202,8 +204,8 @@ fn module(room: &Room) -> Result<&hsm::Module, Trouble> {
     room.module.as_ref().map_err(|why| Trouble::lasting(format!("{why}; then restart the vault")))
 }
 
-fn open_token(room: &Room, module: &hsm::Module) -> Result<Token, hsm::Error> {
-    let config = &room.config;
+/// Logs in, unless the PIN was refused before.
+pub fn open_token(config: &Config, module: &hsm::Module, watch: hsm::Watch) -> Result<Token, hsm::Error> {
     Token::open(hsm::Config {
         module: module.clone(),
         token: match &config.hsm.token {
@@ -220,7 +222,7 @@ fn open_token(room: &Room, module: &hsm::Module) -> Result<Token, hsm::Error> {
         },
         refused_pin_marker: config.state.refused_pin_marker(),
         workers: crate::pool::Pool::size(),
-        watch: room.token_watch.clone(),
+        watch,
     })
 }
 

@@ -12,6 +12,7 @@ mod clock;
 mod decide;
 mod deed;
 mod digest;
+mod doctor;
 mod doors;
 mod drafts;
 mod errands;
@@ -21,6 +22,7 @@ mod feed;
 mod fetch;
 mod files;
 mod gate;
+mod heard;
 mod init;
 mod jws;
 mod ledger;
@@ -56,6 +58,7 @@ mod witness;
 
 use config::command_line::{self, Wish};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::ffi::OsString;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -67,7 +70,7 @@ fn main() {
         std::process::abort();
     }));
     let code = match start() {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err((code, words)) => {
             // Where stderr is closed there is nobody left to tell.
             let _ = writeln!(std::io::stderr(), "signing-agent-vault: {words}");
@@ -78,20 +81,25 @@ fn main() {
     jail::end(code)
 }
 
-fn start() -> Result<(), (u8, String)> {
+fn start() -> Result<u8, (u8, String)> {
     let broken = |e: &dyn std::fmt::Display| (1, e.to_string());
     let misconfigured = |e: &dyn std::fmt::Display| (ipc::EXIT_CONFIG, e.to_string());
-    let path = match command_line::read(std::env::args_os().skip(1)) {
+    // Looks whether all is well, without lanes and without beginning to work.
+    let (check, rest): (Vec<OsString>, Vec<OsString>) = std::env::args_os().skip(1).partition(|word| word == "--check");
+    let path = match command_line::read(rest.into_iter()) {
         Some(Wish::Run(path)) => path,
         Some(Wish::Version) => {
             let _ = writeln!(std::io::stdout(), "signing-agent-vault {}", env!("CARGO_PKG_VERSION"));
-            return Ok(());
+            return Ok(0);
         }
-        None => return Err((2, command_line::usage("vault"))),
+        None => return Err((2, format!("{} [--check]", command_line::usage("vault")))),
     };
     jail::enter().map_err(|e| broken(&e))?;
     // SQLite would ask for the working directory.
     let path = std::path::absolute(path).map_err(|e| broken(&e))?;
+    if !check.is_empty() {
+        return doctor::check(&path).map_err(|words| (1, words));
+    }
     let config = config::load(&path).map_err(|e| misconfigured(&e))?;
     config::logging::init("vault", &config.log);
     let callback = callback::Callback::load(&config).map_err(|words| misconfigured(&words))?;
@@ -117,7 +125,7 @@ fn start() -> Result<(), (u8, String)> {
     wait_for_end(signals, &room);
     notify.stopping();
     room.close();
-    Ok(())
+    Ok(0)
 }
 
 /// Returns when the room was told to end.

@@ -4,6 +4,7 @@
 use crate::ledger::{Condition, Ledger, audit};
 use crate::room::Trouble;
 use hsm::{Memory, Token};
+use rusqlite::Transaction;
 use sha2::{Digest, Sha256};
 
 /// What the operator does about it.
@@ -33,7 +34,7 @@ impl Mark {
         [&self.epoch.to_be_bytes()[..], &self.size.to_be_bytes(), &self.digest].concat()
     }
 
-    fn from_bytes(octets: &[u8]) -> Option<Self> {
+    pub fn from_bytes(octets: &[u8]) -> Option<Self> {
         let (epoch, rest) = octets.split_first_chunk()?;
         let (size, digest) = rest.split_first_chunk()?;
         let (epoch, size) = (u64::from_be_bytes(*epoch), u64::from_be_bytes(*size));
@@ -61,19 +62,18 @@ pub fn compare(token: &Token, ledger: &Ledger) -> Result<Memory, Trouble> {
     let Some(mark) = Mark::from_bytes(&memory.content) else {
         return Err(Trouble::rollback(format!("the token's memory is not one of this program's: {REMEDY}")));
     };
-    match fits(ledger, mark).map_err(Trouble::lasting)? {
+    match ledger.call(move |t| fits(t, mark)).map_err(Trouble::lasting)? {
         None => Ok(memory),
         Some(why) => Err(Trouble::rollback(format!("{why}: {REMEDY}"))),
     }
 }
 
 /// Why the ledger is not the one that the token remembers, or a later one.
-fn fits(ledger: &Ledger, mark: Mark) -> Result<Option<String>, crate::ledger::Error> {
+pub fn fits(t: &Transaction<'_>, mark: Mark) -> Result<Option<String>, rusqlite::Error> {
     if mark == Mark::NONE {
         return Ok(None);
     }
-    let (note, covered, epoch) =
-        ledger.call(move |t| Ok((audit::checkpoint(t, mark.size)?, audit::counts(t)?.1, Condition::Epoch.read(t)?)))?;
+    let (note, covered, epoch) = (audit::checkpoint(t, mark.size)?, audit::counts(t)?.1, Condition::Epoch.read(t)?);
     let Mark { size, .. } = mark;
     Ok(match note {
         _ if size > covered => Some(format!(
@@ -123,10 +123,11 @@ mod tests {
         let ledger = Ledger::open(&path, crate::ledger::Busy::default()).unwrap();
         let keep = |size, note: &'static str| ledger.call(move |t| audit::keep_checkpoint(t, size, note)).unwrap();
         ledger.call(|t| Condition::Epoch.write(t, 3)).unwrap();
-        assert_eq!(fits(&ledger, Mark::NONE).unwrap(), None, "a first start");
+        let fits = |mark| ledger.call(move |t| fits(t, mark)).unwrap();
+        assert_eq!(fits(Mark::NONE), None, "a first start");
         keep(10, "ten");
         keep(20, "twenty");
-        let said = |mark| fits(&ledger, mark).unwrap().unwrap_or_default();
+        let said = |mark| fits(mark).unwrap_or_default();
         assert_eq!(said(Mark::new(3, 20, "twenty")), "");
         assert_eq!(said(Mark::new(2, 10, "ten")), "", "a crash before the token heard of the later one");
         assert!(said(Mark::new(3, 30, "thirty")).contains("older than the token"));

@@ -57,7 +57,7 @@ struct State {
 }
 
 /// The name of this agent's log: after its audit key.
-fn key(audit: &[u8; 65]) -> Result<VerifyingKey, ::audit::Error> {
+pub fn key(audit: &[u8; 65]) -> Result<VerifyingKey, ::audit::Error> {
     use sha2::{Digest, Sha256};
     VerifyingKey::from_point(&format!("signing-agent/{}", &hex::encode(Sha256::digest(audit))[..16]), audit)
 }
@@ -143,6 +143,11 @@ impl Notary {
         let state = self.lock();
         let (since, why) = state.overdue.as_ref()?;
         (since.elapsed() > pace(EXPOSURE)).then(|| format!("the audit log has had no checkpoint for too long: {why}"))
+    }
+
+    /// Why no checkpoint can be made now, if so.
+    pub fn checkpoint_trouble(&self) -> Option<String> {
+        self.lock().overdue.as_ref().map(|(_, why)| why.clone())
     }
 
     /// What is not well.

@@ -24,7 +24,7 @@ pub enum Said {
 pub fn read(outcome: Outcome) -> Said {
     match outcome {
         Outcome::Reply { status: 200..=299, body, .. } => Said::Yes(body),
-        Outcome::Reply { status, body, retry_after } => {
+        Outcome::Reply { status, body, retry_after, .. } => {
             let words = bounded(&String::from_utf8_lossy(&body));
             match status {
                 401 | 408 | 429 | 500.. => Said::Perhaps {
@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn what_cannot_get_better_is_told_from_what_may() {
-        let said = |status| read(Outcome::Reply { status, body: b"no\nmore".to_vec(), retry_after: Some(7) });
+        let said =
+            |status| read(Outcome::Reply { status, body: b"no\nmore".to_vec(), retry_after: Some(7), date: None });
         for status in [400, 403, 404, 409, 410, 302] {
             assert_eq!(said(status), Said::No { status, words: "no more".into() });
         }

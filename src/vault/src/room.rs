@@ -14,7 +14,8 @@ use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
 use crate::{
-    access, authority, decide, drafts, explain, feed, init, listing, operator, reload, settle, status, tokens, watchdog,
+    access, authority, decide, doctor, drafts, explain, feed, init, listing, operator, reload, settle, status, tokens,
+    watchdog,
 };
 use config::Config;
 use config::seams::crash_point;
@@ -249,9 +250,8 @@ impl Room {
             Ask::ActionStory(action) => listing::story(self, action, reply),
             Ask::RegistrationWindow => access::window::tell(self, reply),
             Ask::RegistrationClose => access::window::close(self, reply),
-            Ask::Doctor | Ask::Register { .. } | Ask::PartnerKey { .. } => {
-                reply.refuse(Refusal::NotReady("unbuilt".into()))
-            }
+            Ask::Doctor => doctor::on_ask(self, reply),
+            Ask::Register { .. } | Ask::PartnerKey { .. } => reply.refuse(Refusal::NotReady("unbuilt".into())),
         }
     }
 

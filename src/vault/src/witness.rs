@@ -101,6 +101,12 @@ impl Witnesses {
         }
     }
 
+    /// Which have not cosigned the newest checkpoint, although they had their time.
+    pub fn behind(&self) -> Vec<usize> {
+        let late = |n: &usize| self.seen(*n).is_some_and(|seen| seen.behind.is_some_and(|s| s.elapsed() > pace(AGAIN)));
+        (0..self.each.len()).filter(late).collect()
+    }
+
     /// It cosigned so much.
     fn cosigned(&self, number: usize, size: u64) {
         if let Some(mut seen) = self.seen(number) {

@@ -91,7 +91,7 @@ impl<'a> Courier<'a> {
 }
 
 pub fn replied(status: u16, body: &str) -> Outcome {
-    Outcome::Reply { status, body: body.as_bytes().to_vec(), retry_after: None }
+    Outcome::Reply { status, body: body.as_bytes().to_vec(), retry_after: None, date: None }
 }
 
 /// The audit log's records of this kind.

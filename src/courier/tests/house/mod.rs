@@ -189,7 +189,7 @@ pub fn unsent(outcome: Outcome) -> String {
 
 pub fn reply(outcome: Outcome) -> (u16, Vec<u8>, Option<u32>) {
     match outcome {
-        Outcome::Reply { status, body, retry_after } => (status, body, retry_after),
+        Outcome::Reply { status, body, retry_after, .. } => (status, body, retry_after),
         other => panic!("not a reply: {other:?}"),
     }
 }

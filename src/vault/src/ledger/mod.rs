@@ -3,6 +3,7 @@
 
 mod actions;
 mod announce;
+mod at_rest;
 pub mod audit;
 pub mod held_for_clock;
 mod in_force;
@@ -23,6 +24,7 @@ mod windows;
 
 pub use actions::{Fate, Row, Settling, State, expire, judge, see, settle};
 pub use announce::Event;
+pub use at_rest::look;
 pub use audit::Condition;
 pub use in_force::{InForce, LastSigned};
 pub use people::{Brought, Heard, Source, Word, hear, on_record};

@@ -4,7 +4,7 @@ use super::Error;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 
-const VERSION: i64 = 5;
+pub const VERSION: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE registration (
@@ -197,7 +197,7 @@ pub fn open(path: &Path, create: bool) -> Result<Connection, Error> {
 }
 
 /// A torn or tampered file is refused here, before anything is written to it.
-fn sound(connection: &Connection, path: &Path, version: i64) -> Result<(), Error> {
+pub fn sound(connection: &Connection, path: &Path, version: i64) -> Result<(), Error> {
     let damaged = |why: &str| Err(Error::Damaged { path: path.display().to_string(), why: why.into() });
     if version == 0 {
         return damaged("it is empty");
@@ -210,7 +210,7 @@ fn sound(connection: &Connection, path: &Path, version: i64) -> Result<(), Error
     }
 }
 
-fn damage(path: &Path, e: rusqlite::Error) -> Error {
+pub fn damage(path: &Path, e: rusqlite::Error) -> Error {
     match e.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             Error::Damaged { path: path.display().to_string(), why: e.to_string() }
