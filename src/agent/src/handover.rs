@@ -45,6 +45,20 @@ impl Kind {
     }
 }
 
+/// The room's program: beside this one, else in `../libexec/signing-agent` (another PREFIX than /usr), else in [`LIBEXEC`].
+pub fn program(kind: Kind) -> Result<PathBuf, Error> {
+    let own = own_path()?;
+    let name = format!("signing-agent-{}", kind.name());
+    let prefix = own.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+    let libexec = prefix.join("libexec/signing-agent").join(&name);
+    let places = [own.with_file_name(&name), libexec, Path::new(LIBEXEC).join(&name)];
+    places.into_iter().find(|place| place.is_file()).ok_or(Error::NoRoom { name })
+}
+
+fn own_path() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(Error::system("find this program's own path"))
+}
+
 /// What it takes to start a room.
 #[derive(Debug)]
 pub struct Recipe {
@@ -57,16 +71,9 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Finds the room's program beside this one, else in `../libexec/signing-agent` (another PREFIX than /usr), else in [`LIBEXEC`].
     /// `config` is absolute.
     pub fn find(kind: Kind, config: &Path, lane: Option<PathBuf>) -> Result<Recipe, Error> {
-        let shim = std::env::current_exe().map_err(Error::system("find this program's own path"))?;
-        let name = format!("signing-agent-{}", kind.name());
-        let prefix = shim.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
-        let libexec = prefix.join("libexec/signing-agent").join(&name);
-        let places = [shim.with_file_name(&name), libexec, Path::new(LIBEXEC).join(&name)];
-        let program = places.into_iter().find(|place| place.is_file()).ok_or(Error::NoRoom { name })?;
-        Ok(Recipe { kind, shim, program, config: config.to_owned(), lane })
+        Ok(Recipe { kind, shim: own_path()?, program: program(kind)?, config: config.to_owned(), lane })
     }
 
     /// The command that becomes the room. The thread that spawns it must outlive the room: the kernel ends the room with it.

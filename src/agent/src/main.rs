@@ -7,6 +7,7 @@ mod ask;
 mod audit;
 mod backoff;
 mod callback_key;
+mod doctor;
 mod error;
 mod handover;
 mod init;
@@ -58,6 +59,17 @@ enum Command {
     Run,
     /// Tell how the agent is doing, with its agentID and its keys' fingerprints.
     Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find what is wrong with this agent, and say what to do about it; nothing is changed by looking.
+    ///
+    /// Through the vault, or where none answers by `signing-agent-vault --check` as the vault's user. Exit code 1 where there is a
+    /// fault; warnings are none.
+    ///
+    /// Example: signing-agent doctor
+    Doctor {
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -117,6 +129,7 @@ fn main() -> ExitCode {
         Command::Init { amend, try_pin_again } => init::init(&config, ipc::InitOptions { amend, try_pin_again }),
         Command::Run => run::run(&config),
         Command::Status { json } => status::status(&config, json),
+        Command::Doctor { json } => doctor::doctor(&config, json),
         Command::CallbackKey => callback_key::print(&config),
         Command::Audit(command) => audit::run(&config, command),
         Command::Statement(draft) => people::statement(&config, draft),

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 /// What is asked of the kernel: ABI 7 is of Linux 6.15, and of the rights that are handled here the last came with 6 (6.12).
 const WANTED: ABI = ABI::V7;
 const WALL: &str = "Landlock";
+const IN_PART: &str = "this kernel has a part of it only (all of it: Linux 6.12)";
+const NOT_AT_ALL: &str = "this kernel has it not, or it is not switched on (`lsm=` of its command line)";
 
 /// Where a room stands. What is not named here it cannot open; it executes nothing, binds no TCP port, and sends no signal and
 /// speaks on no abstract socket to a process that is not its own.
@@ -26,6 +28,21 @@ pub struct Ground {
 }
 
 impl Ground {
+    /// What this kernel could not hold a room to, if anything. Nothing is held by asking.
+    pub fn missing() -> Option<&'static str> {
+        let rules = || Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        let all = rules()
+            .handle_access(AccessFs::from_all(WANTED))
+            .and_then(|rules| rules.handle_access(AccessNet::from_all(WANTED)))
+            .and_then(|rules| rules.scope(Scope::from_all(WANTED)))
+            .and_then(Ruleset::create);
+        let some = || rules().handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create);
+        match all {
+            Ok(_) => None,
+            Err(_) => Some(if some().is_ok() { IN_PART } else { NOT_AT_ALL }),
+        }
+    }
+
     /// Holds for this thread and those that it starts: call it before there are others. Says what the kernel cannot hold it
     /// to, if anything.
     pub fn stand(&self) -> Result<Option<String>, Error> {
@@ -52,10 +69,8 @@ impl Ground {
         let status = rules.restrict_self().map_err(|e| words(&e))?;
         let missing = match status.ruleset {
             RulesetStatus::FullyEnforced => return Ok(None),
-            RulesetStatus::PartiallyEnforced => "this kernel has a part of it only (all of it: Linux 6.12)",
-            RulesetStatus::NotEnforced => {
-                "this kernel has it not, or it is not switched on (`lsm=` of its command line)"
-            }
+            RulesetStatus::PartiallyEnforced => IN_PART,
+            RulesetStatus::NotEnforced => NOT_AT_ALL,
         };
         if self.required { Err(Error::words(WALL, missing)) } else { Ok(Some(format!("{WALL}: {missing}"))) }
     }

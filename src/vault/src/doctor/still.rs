@@ -22,7 +22,10 @@ pub fn look(findings: &mut Findings, config: &Config, module: &Result<Module, St
             ),
             "`signing-agent init` makes a new agent; an old one needs its state directory back, see [state] dir",
         );
-        token::open(findings, config, module, watch);
+        // A login is noted there.
+        if state.dir.is_dir() {
+            token::open(findings, config, module, watch);
+        }
         return;
     }
     // Held while it is looked at, so that no vault begins with the token meanwhile; a vault that has it is left alone.
