@@ -19,7 +19,7 @@ use ipc::{Finding, FindingHealth};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -89,11 +89,8 @@ fn look(subject: Subject) -> Vec<Finding> {
     }
     drop(tell);
     let (until, mut parts) = (Instant::now() + PATIENCE, PARTS.map(|_| None));
-    loop {
-        match told.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok((number, findings)) => parts[number] = Some(findings),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-        }
+    while let Ok((number, findings)) = told.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        parts[number] = Some(findings);
     }
     let late = |check| {
         let words = format!("it could not be looked at within {} s", PATIENCE.as_secs());

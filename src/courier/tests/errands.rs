@@ -135,6 +135,20 @@ fn a_reply_of_the_greatest_length_comes_home_and_a_longer_one_does_not() {
 }
 
 #[test]
+fn the_time_of_a_reply_is_told_where_it_is_one() {
+    let backend = Backend::http(|heard| match heard.line().contains("/good ") {
+        true => answer("200 OK", "Date: Wed, 21 Oct 2015 07:28:00 GMT\r\n", b""),
+        false => answer("200 OK", "Date: yesterday\r\n", b""),
+    });
+    let (vault, _courier) = rooms(&backend);
+    for (id, tail, expected) in [(1, "good", Some(1_445_412_480)), (2, "bad", None)] {
+        vault.send(errand(id, Method::Get, tail));
+        let outcome = vault.outcome(id);
+        assert!(matches!(&outcome, ipc::Outcome::Reply { date, .. } if *date == expected), "{tail}: {outcome:?}");
+    }
+}
+
+#[test]
 fn retry_after_is_told_in_seconds_also_where_it_is_a_date() {
     let backend = Backend::http(|heard| {
         let value = match heard.line().split('/').nth(5).unwrap().split(' ').next().unwrap() {

@@ -64,7 +64,7 @@ fn a_healthy_house_has_no_fault_and_the_vault_itself_says_so() {
     }
     assert_eq!(house.rooms().len(), 3, "no room ended for it: {}", house.log());
     let screen = String::from_utf8(house.output(&["doctor"]).stdout).unwrap();
-    assert!(screen.contains("\n0 faults, ") && screen.contains("\nok       token-keys"), "{screen}");
+    assert!(screen.contains("\nfaults: 0, ") && screen.contains("\nok       token-keys"), "{screen}");
     assert!(!screen.contains('\x1b'), "no colour in a pipe");
 }
 
@@ -167,11 +167,11 @@ const FAULTS: &[Fault] = &[
         "the backend is away",
         |house| house.simulator.stand(Door::Closed).unwrap(),
         fault("backend", "127.0.0.1 is not reached", "whether [backend] url is right"),
-        |_| {},
+        |house| house.simulator.stand(Door::Open).unwrap(),
     ),
     (
-        "its feed is closed",
-        |_| {},
+        "the backend's feed is closed",
+        |house| house.simulator.stand(Door::Closed).unwrap(),
         fault("feed", "closed: ", "IPAddressAllow="),
         |house| {
             house.simulator.stand(Door::Open).unwrap();

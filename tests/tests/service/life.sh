@@ -45,6 +45,14 @@ promise "stop is clean, and leaves no socket behind"
 container systemctl stop signing-agent.target
 for room in vault api courier; do shows signing-agent-$room ActiveState=inactive Result=success ExecMainStatus=0; done
 no 'ls /run/signing-agent | grep .'
+
+promise "where no vault answers doctor looks as the vault's user, with the unit's PIN, and leaves nothing of root's behind"
+no 'signing-agent doctor --json >/run/doctor'
+yes 'grep -q "as signing-agent-vault.service is started" /run/doctor'
+for check in token-pin token-keys ledger sealed-keys files state-directory; do
+    yes "grep -A1 '\"check\": \"$check\"' /run/doctor | grep -q '\"health\": \"good\"'"
+done
+no 'find /var/lib/signing-agent -not -user signing-agent-vault | grep .'
 container systemctl start signing-agent.target
 approves "and a start after it goes on"
 

@@ -22,7 +22,7 @@ const PROPERTIES: [&str; 7] = [
     "Group",
     "SupplementaryGroups",
     "Environment",
-    "EnvironmentFiles",
+    "EnvironmentFile",
     "LoadCredential",
     "LoadCredentialEncrypted",
 ];
@@ -55,16 +55,15 @@ fn nobody() -> String {
 /// hands it the PIN, else the state directory's owner.
 fn prepared(program: &Path, config: &Config, path: &Path) -> Result<(Command, String), String> {
     let me = rustix::process::geteuid().as_raw();
-    if me == 0 && path == Path::new(config::DEFAULT_PATH) && Path::new("/run/systemd/system").is_dir() {
-        if let Some(properties) = unit() {
-            let mut command = Command::new("systemd-run");
-            command.args(["--quiet", "--pipe", "--wait", "--collect"]);
-            properties.iter().for_each(|property| {
-                command.arg("-p").arg(property);
-            });
-            command.arg("--").arg(program);
-            return Ok((command, format!("as {UNIT} is started")));
-        }
+    let is_service = me == 0 && path == Path::new(config::DEFAULT_PATH) && Path::new("/run/systemd/system").is_dir();
+    if is_service && let Some(properties) = unit() {
+        let mut command = Command::new("systemd-run");
+        command.args(["--quiet", "--pipe", "--wait", "--collect"]);
+        properties.iter().for_each(|property| {
+            command.arg("-p").arg(property);
+        });
+        command.arg("--").arg(program);
+        return Ok((command, format!("as {UNIT} is started")));
     }
     let Ok(state) = std::fs::metadata(&config.state.dir) else { return Ok((Command::new(program), "as you".into())) };
     match (me, state.uid()) {
@@ -88,23 +87,26 @@ fn is_known(user: u32) -> bool {
 
 /// The unit's properties as `systemd-run -p` takes them; nothing where there is no such unit.
 fn unit() -> Option<Vec<String>> {
-    let shown = Command::new("systemctl")
-        .args(["show", UNIT, "--property", "LoadState", "--property", &PROPERTIES.join(",")])
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let shown = String::from_utf8(shown.stdout).ok()?;
-    shown.lines().any(|line| line == "LoadState=loaded").then_some(())?;
-    // `EnvironmentFile=` is shown as `EnvironmentFiles=PATH (ignore_errors=no)`.
-    let set = shown.lines().filter(|line| !line.starts_with("LoadState=") && !line.ends_with('='));
-    let taken = set.map(|line| match line.strip_prefix("EnvironmentFiles=") {
-        Some(file) => {
-            let (path, ignore) = file.split_once(" (ignore_errors=").unwrap_or((file, "no)"));
-            format!("EnvironmentFile={}{path}", if ignore.starts_with("yes") { "-" } else { "" })
+    let unit = Command::new("systemctl").args(["cat", UNIT]).stdin(Stdio::null()).output().ok()?;
+    unit.status.success().then(|| properties(&String::from_utf8_lossy(&unit.stdout)))
+}
+
+/// Those of a unit and its drop-ins, one behind the other; an empty one takes back what was said before (systemd.syntax(7)).
+fn properties(text: &str) -> Vec<String> {
+    let mut all: Vec<(&str, &str)> = Vec::new();
+    for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+        let (key, value) = (key.trim(), value.trim());
+        if !PROPERTIES.contains(&key) {
+            continue;
         }
-        None => line.to_owned(),
-    });
-    Some(taken.collect())
+        if value.is_empty() {
+            all.retain(|(other, _)| *other != key);
+        } else if !value.contains('%') {
+            // What has a specifier in it is not expanded there; nothing of ours that has one is needed for this.
+            all.push((key, value));
+        }
+    }
+    all.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
 }
 
 fn run(mut command: Command) -> Result<Vec<Finding>, String> {
@@ -136,4 +138,29 @@ fn run(mut command: Command) -> Result<Vec<Finding>, String> {
     let end = child.wait().map_err(|e| e.to_string())?;
     serde_json::from_slice(&texts[0])
         .map_err(|_| format!("it said nothing that is a report ({end}): {}", String::from_utf8_lossy(&texts[1])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_check_is_started_with_the_units_own_user_and_credential() {
+        let unit = include_str!("../../../../systemd/signing-agent-vault.service");
+        let plain = [
+            "User=signing-agent-vault",
+            "Group=signing-agent-vault",
+            "SupplementaryGroups=signing-agent",
+            "LoadCredential=token-pin:/etc/signing-agent/token-pin",
+        ];
+        assert_eq!(properties(unit), plain);
+        let drop_in = "# /etc/systemd/system/signing-agent-vault.service.d/token.conf\n[Service]\nLoadCredential=\n\
+                       LoadCredentialEncrypted=token-pin:/etc/x.cred\nEnvironment=SOFTHSM2_CONF=/etc/softhsm2.conf\n";
+        let with = properties(&format!("{unit}\n{drop_in}"));
+        assert_eq!(with[..3], plain[..3]);
+        assert_eq!(
+            with[3..],
+            ["LoadCredentialEncrypted=token-pin:/etc/x.cred", "Environment=SOFTHSM2_CONF=/etc/softhsm2.conf"]
+        );
+    }
 }

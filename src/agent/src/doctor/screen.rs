@@ -26,8 +26,10 @@ fn painted(by: &str, mut findings: Vec<Finding>, colour: bool) -> String {
     let count = |health| findings.iter().filter(|found| found.health == health).count();
     let (faults, warnings) = (count(FindingHealth::Fault), count(FindingHealth::Warning));
     let unknown = count(FindingHealth::Unknown);
-    text +=
-        &format!("\n{faults} faults, {warnings} warnings, {unknown} not known, {} good\n", count(FindingHealth::Good));
+    text += &format!(
+        "\nfaults: {faults}, warnings: {warnings}, not known: {unknown}, good: {}\n",
+        count(FindingHealth::Good)
+    );
     text
 }
 
@@ -89,10 +91,10 @@ mod tests {
             warning("policy", "there is none", "write one"),
         ];
         let expected = "Looked at by the vault.\n\n\
-                        FAULT    frozen   [2Jan operator stopped all signing\n                 → `signing-agent unfreeze`\n\
+                        FAULT    frozen  [2Jan operator stopped all signing\n                 → `signing-agent unfreeze`\n\
                         WARNING  policy  there is none\n                 → write one\n\
                         ok       token   it is there\n\n\
-                        1 faults, 1 warnings, 0 not known, 1 good\n";
+                        faults: 1, warnings: 1, not known: 0, good: 1\n";
         assert_eq!(painted("the vault", findings.clone(), false), expected);
         assert!(painted("the vault", findings.clone(), true).contains("\x1b[31mFAULT  \x1b[0m"));
         assert!(json("the vault", &findings).unwrap().contains("\"health\": \"fault\""));

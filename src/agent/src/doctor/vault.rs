@@ -5,7 +5,7 @@ use super::found::{fault, good, unknown, warning};
 use crate::ask::{ADMIN_LANE_VARIABLE, Places};
 use crate::error::Error;
 use config::Config;
-use ipc::{Answer, Ask, Finding};
+use ipc::{Answer, Ask, Finding, FindingHealth};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,40 +25,38 @@ pub struct Report {
 
 pub fn ask(path: &Path, config: Option<&Config>) -> Report {
     let places = places(path, config);
-    let nobody = |findings| Report { findings, answered: false, by: "this command alone".into() };
-    match places.ask(&Ask::Doctor, PATIENCE) {
+    let found = match places.ask(&Ask::Doctor, PATIENCE) {
         Ok(Some(Answer::Findings(mut findings))) => {
             findings.insert(0, good("vault", "it answers"));
             findings.extend(registration(&places));
-            Report { findings, answered: true, by: "the vault, by its lane".into() }
+            return Report { findings, answered: true, by: "the vault, by its lane".into() };
         }
-        Ok(Some(_)) => nobody(vec![fault(
+        Ok(Some(_)) => fault(
             "vault",
             "its answer is not one to this question",
             "install the command and the rooms of one version together, and restart the agent",
-        )]),
-        Ok(None) => {
-            let down = fault(
-                "vault",
-                places.nobody(),
-                "`systemctl start signing-agent.target`, or `signing-agent run`; if it does not stay up, the faults below and its log say why",
-            );
-            let (mut findings, by) = match config {
-                Some(config) => alone::look(path, config),
-                None => (Vec::new(), "this command alone, for the vault is down".into()),
-            };
-            findings.insert(0, down);
-            Report { findings, answered: false, by }
-        }
+        ),
+        Ok(None) => fault(
+            "vault",
+            places.nobody(),
+            "`systemctl start signing-agent.target`, or `signing-agent run`; if it does not stay up, the other faults here and its log say why",
+        ),
         Err(e @ Error::Closed { .. }) => {
-            nobody(vec![unknown("vault", e, "type this as root, or as a member of the group signing-agent-admin")])
+            unknown("vault", e, "type this as root, or as a member of the group signing-agent-admin")
         }
-        Err(e) => nobody(vec![fault(
+        // It hangs; or it was started for this connection, and did not stay.
+        Err(e) => fault(
             "vault",
             e,
-            "its log says what it waits for (`journalctl -u signing-agent-vault`); `systemctl restart signing-agent-vault` ends the wait",
-        )]),
-    }
+            "its log says why (`journalctl -u signing-agent-vault`); `systemctl restart signing-agent.target` when that is put right",
+        ),
+    };
+    let (mut findings, by) = match config {
+        Some(config) if found.health == FindingHealth::Fault => alone::look(path, config),
+        _ => (Vec::new(), "this command alone".into()),
+    };
+    findings.insert(0, found);
+    Report { findings, answered: false, by }
 }
 
 /// As for any other ask; with a configuration that cannot be read the system's lane is left.
