@@ -15,6 +15,8 @@ use std::time::Duration;
 /// What it may take: the token, the ledger, and a module that is slow to load.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LONGEST: u64 = 1 << 20;
+/// systemd-run asks by it.
+const BUS: &str = "/run/dbus/system_bus_socket";
 const UNIT: &str = "signing-agent-vault.service";
 /// What of the unit makes the user, the PIN and the module's surroundings.
 const PROPERTIES: [&str; 7] = [
@@ -55,7 +57,8 @@ fn nobody() -> String {
 /// hands it the PIN, else the state directory's owner.
 fn prepared(program: &Path, config: &Config, path: &Path) -> Result<(Command, String), String> {
     let me = rustix::process::geteuid().as_raw();
-    let is_service = me == 0 && path == Path::new(config::DEFAULT_PATH) && Path::new("/run/systemd/system").is_dir();
+    let systemd = Path::new("/run/systemd/system").is_dir() && Path::new(BUS).exists();
+    let is_service = me == 0 && path == Path::new(config::DEFAULT_PATH) && systemd;
     if is_service && let Some(properties) = unit() {
         let mut command = Command::new("systemd-run");
         command.args(["--quiet", "--pipe", "--wait", "--collect"]);

@@ -24,6 +24,11 @@ pub fn open(
         }
     };
     findings.good("pkcs11-module", format!("{} is loaded", config.hsm.module.display()));
+    if config.hsm.pin_file.is_none() && std::env::var_os("CREDENTIALS_DIRECTORY").is_none() {
+        let remedy = "look as the unit does, where there is a D-Bus: `signing-agent doctor` as root; or start the agent, and ask it";
+        findings.unknown("token-pin", "it is a systemd credential, which only the vault's unit gets", remedy);
+        return None;
+    }
     let (config, watch) = (config.clone(), watch.clone());
     let opened = within(move || init::open_token(&config, &module, watch).map(Arc::new));
     let token = answered(findings, opened)?;
