@@ -233,11 +233,20 @@ fn a_clock_that_is_off_or_jumps_is_found() {
 }
 
 #[test]
-fn a_house_without_a_token_or_a_policy_or_a_registration_is_told_so() {
+fn a_house_that_nobody_can_call_or_that_anybody_could_register_is_told_so() {
     let api = "auth = \"token\"";
     let house = House::start(Settings { log_level: "info", api: api.into(), ..Settings::default() });
     finds(&house, &fault("api-tokens", "there is no token: nobody can call the API", "signing-agent token add"));
     finds(&house, &warning("policy", "there is none", "[policy] file"));
     finds(&house, &warning("recovery", "no recovery recipient", "age-keygen"));
     finds(&house, &warning("registration", "not registered", "registration open"));
+    assert!(doctor(&house).of("good").contains(&"registration-window"), "an hour after init: {}", doctor(&house).all);
+    let change = ipc::Change::RegistrationOpen { seconds: 7200 };
+    let ask = ipc::Ask::Change { change, statements: Vec::new() };
+    let answer = ipc::ask_once(&house.state().join("lanes/admin.sock"), &ask, std::time::Duration::from_secs(10));
+    assert_eq!(answer.unwrap(), ipc::Answer::Noted);
+    finds(
+        &house,
+        &warning("registration-window", "whoever may register can do so for 1", "signing-agent registration close"),
+    );
 }

@@ -1,6 +1,7 @@
 //! The other rooms, and the backend as they see it.
 
 use super::Findings;
+use crate::clock;
 use crate::heard::Heard;
 use crate::room::Room;
 use ipc::FeedState;
@@ -25,10 +26,14 @@ pub fn rooms(findings: &mut Findings, room: &Room) {
             );
         }
     }
+    for words in room.access.door.warnings(clock::now()) {
+        let remedy = "put that right; the checks of `tls-…` name the file, and SIGHUP has the api read it again";
+        findings.warn("api-door", words, remedy);
+    }
     feed(findings, room);
     let heard = room.errands.heard();
     replies(findings, &heard);
-    clock(findings, &heard);
+    time(findings, &heard);
 }
 
 fn feed(findings: &mut Findings, room: &Room) {
@@ -66,7 +71,7 @@ fn replies(findings: &mut Findings, heard: &Heard) {
     }
 }
 
-fn clock(findings: &mut Findings, heard: &Heard) {
+fn time(findings: &mut Findings, heard: &Heard) {
     let Some((at, skew)) = heard.skew.filter(|(at, _)| at.elapsed() < FRESH) else {
         return findings.good("backend-clock", "the backend has not told its time lately");
     };
