@@ -28,7 +28,7 @@ const MAX_WASTE: usize = 8 << 20;
 const MAX_LOGGED: usize = 200;
 
 /// A registration's body this short, octets, has no room for a key beside the field's name.
-const KEYLESS: usize = 32;
+pub(crate) const KEYLESS: usize = 32;
 
 /// A request's body, whole; wiped on drop.
 #[derive(Clone)]
@@ -80,14 +80,13 @@ async fn answer(house: &House, request: Request, next: Next) -> Response {
             .await
             .unwrap_or_else(|_| Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))),
     };
-    // Also for a registration that is refused: its keys were in the same buffers.
+    // Whatever becomes of it, and wherever it was sent: what may be keys was in the same buffers.
     let keyless = taken.as_ref().is_ok_and(|taken| taken.0.len() <= KEYLESS) || (waits && taken.is_err());
     if registers
         && !keyless
         && let Some(retirement) = parts.extensions.get::<Arc<Retirement>>()
     {
-        // One that did not come whole is no registration yet.
-        if taken.is_ok() { retirement.arm() } else { retirement.later() }
+        retirement.later();
     }
     match taken {
         Ok(taken) => {

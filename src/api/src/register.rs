@@ -1,7 +1,7 @@
 //! `POST /api/v1/register` (protocol.md §2, §7). What is read here is wiped here; what hyper and serde_json kept of it goes
 //! with the process, which ends itself after the answer.
 
-use crate::around::Taken;
+use crate::around::{KEYLESS, Taken};
 use crate::credentials::Who;
 use crate::form;
 use crate::openapi::Refusals;
@@ -52,6 +52,9 @@ pub(crate) async fn register(
     Extension(retirement): Extension<Arc<Retirement>>,
 ) -> Response {
     let registration = form::parse(&body.0);
+    if body.0.len() > KEYLESS {
+        retirement.arm();
+    }
     drop(body);
     // A task of its own: it outlives a client that hangs up, so that the process does not end before the vault is done.
     let asked = tokio::spawn(async move {

@@ -62,6 +62,10 @@ fn a_registration_of_somebody_who_may_not_register_ends_the_api_only_later() {
         assert_eq!(api.ask("POST", "/api/v1/register", body).status, 403);
         // One that hangs up, and one that breaks off.
         drop(begin(&api, ("POST", "/api/v1/register"), body));
+        // One with what is no token, and one that is sent elsewhere.
+        let malformed = request("POST", "/api/v1/register", "Authorization: no\r\n", body);
+        assert_eq!(api.send(malformed.as_bytes()).status, 401);
+        assert_eq!(api.ask("POST", "/elsewhere/register", body).status, 404);
         let mut broken = connect(api.addr);
         broken.write_all(b"POST /api/v1/register HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n").unwrap();
         broken.write_all(junk.as_bytes()).unwrap();

@@ -1,7 +1,7 @@
 //! The files are read again: what is good comes into force at once for all, and what is not changes nothing.
 
 use crate::feed::{close, text};
-use crate::secure::{Files, Stream, get, is_refused, shake};
+use crate::secure::{Files, Stream, get, has_ended, is_refused, shake};
 use crate::support::{Api, request};
 use config::Auth;
 use ipc::{AccessFault, Ask};
@@ -51,7 +51,7 @@ fn who_was_revoked_is_out_within_a_second_of_the_reload_and_others_go_on() {
     files.put("crl.pem", &files.pki.revokes(&[&leaving], YEAR));
     let begun = Instant::now();
     tls.ask_to_reload();
-    assert_eq!(cut.read(&mut [0; 1]).unwrap_or(0), 0, "the connection has ended");
+    assert!(has_ended(&mut cut));
     let frame = close(&mut hears_no_more);
     let took = begun.elapsed();
     assert_eq!((u16::from(frame.code), frame.reason.to_string()), (1008, AccessFault::CertificateRefused.words()));
@@ -75,7 +75,7 @@ fn another_ca_ends_those_whom_only_the_old_one_knows() {
     files.put("ca.pem", &other.pem());
     files.put("crl.pem", &other.revokes(&[], YEAR));
     tls.ask_to_reload();
-    assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0);
+    assert!(has_ended(&mut stream));
     assert!(is_refused(&old, api.addr));
 }
 
@@ -132,5 +132,5 @@ fn a_certificate_that_expires_while_its_client_is_here_ends_it() {
     let brief = files.pki.client_seconds("desk", 2);
     let mut stream = shake(&files.config(Some(&brief)), api.addr).unwrap();
     assert!(ask_on(&mut stream).is_some());
-    assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0);
+    assert!(has_ended(&mut stream));
 }

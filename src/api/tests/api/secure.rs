@@ -5,7 +5,7 @@ use crate::support::{Api, Reply, connect, once, registered};
 use config::{ApiClient, Auth};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use signing_agent_api::{Settings, Tls};
-use std::io::Result;
+use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -81,10 +81,17 @@ pub fn get(config: &Arc<ClientConfig>, addr: SocketAddr) -> Reply {
     once(&mut shake(config, addr).unwrap(), "GET", "/api/v1/client", "")
 }
 
+/// Whether the other end has ended it; that it only says nothing is not that.
+pub fn has_ended(stream: &mut Stream) -> bool {
+    match stream.read(&mut [0; 1]) {
+        Ok(length) => length == 0,
+        Err(e) => !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    }
+}
+
 /// Whether somebody is not let in; with TLS 1.3 a client hears of it only after its handshake.
 pub fn is_refused(config: &Arc<ClientConfig>, addr: SocketAddr) -> bool {
-    use std::io::{Read, Write};
     let Ok(mut stream) = shake(config, addr) else { return true };
     let asked = stream.write_all(b"GET /api/v1/client HTTP/1.1\r\nHost: a\r\n\r\n");
-    asked.is_err() || !matches!(stream.read(&mut [0; 1]), Ok(1..))
+    asked.is_err() || has_ended(&mut stream)
 }
