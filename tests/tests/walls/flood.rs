@@ -3,7 +3,7 @@
 use crate::courier::NO_WITHDRAWALS;
 use crate::door::{Captured, Door, house_stands, pid};
 use crate::outside::{Courier, agent_id, asset};
-use ipc::{ActionId, Answer, Ask, Call, FeedState, Refusal, Registration, Verb};
+use ipc::{ActionId, ActionQuery, ActionState, Answer, Ask, Call, FeedState, Refusal, Registration, Verb};
 use serde_json::json;
 use signing_agent_tests::{APPROVE_ALL, House, Settings, call, until};
 use std::io::Write;
@@ -132,6 +132,14 @@ fn an_api_that_asks(asks: u64) {
         busy
     });
     let took = begun.elapsed();
+    // What becomes of the last action is told to all who wait for the feed.
+    let open = [ActionState::Seen, ActionState::Approving, ActionState::Rejecting];
+    let open = Call::Actions(ActionQuery { states: open.into(), since: 0, after: None, limit: 1 });
+    let quiet = || match Door::connect(&house, "api.sock").ask(&Ask::from(open.clone())) {
+        Answer::ActionList(list) => list.actions.is_empty(),
+        other => panic!("{other:?}"),
+    };
+    until("all is settled", quiet, || house.log());
     let access = Door::connect(&house, "api.sock").access();
     held_open(&house, "api.sock", &Ask::FeedAfter { sequence: u64::MAX, access });
     let longest = longest.lock().unwrap();
