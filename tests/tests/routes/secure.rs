@@ -24,7 +24,7 @@ fn ask(house: &House, row: &Row, client: &Client) -> Option<(u16, String)> {
     let address = house.url("").strip_prefix("http://").unwrap().to_owned();
     let client = client.from(&format!("127.2.{high}.{low}"));
     // Once more, for the api may have ended itself after a registration.
-    let mut ask = || client.call(&row.method.to_uppercase(), &address, &row.place(), row.body.as_bytes()).ok();
+    let ask = || client.call(&row.method.to_uppercase(), &address, &row.place(), row.body.as_bytes()).ok();
     let reply = ask().or_else(ask)?;
     Some((reply.status, reply.json()["Reason"].as_str().unwrap_or_default().to_owned()))
 }
