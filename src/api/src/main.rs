@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         }
         None => return fails(2, &command_line::usage("api")),
     };
-    let config = match config::load(&path) {
+    let config = match config::guard::load(&path, config::guard::Room::Api) {
         Ok(config) => config,
         Err(error) => return fails(EXIT_CONFIG, &error),
     };

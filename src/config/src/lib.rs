@@ -7,6 +7,7 @@ mod backend;
 mod callback;
 mod check;
 pub mod command_line;
+pub mod guard;
 pub mod logging;
 mod people;
 mod raw;
@@ -86,6 +87,8 @@ pub enum Error {
     PinMode { path: PathBuf, mode: u32 },
     #[error("{}: [backend] pin_file must hold one number from 0 to 9999 and nothing else", .path.display())]
     PinContent { path: PathBuf },
+    #[error(transparent)]
+    Guard(#[from] guard::Fault),
 }
 
 #[cfg(test)]

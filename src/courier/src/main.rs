@@ -35,7 +35,7 @@ fn start() -> Result<ExitCode, (u8, String)> {
         }
         None => return Err((2, command_line::usage("courier"))),
     };
-    let config = config::load(&path).map_err(|e| misconfigured(&e))?;
+    let config = config::guard::load(&path, config::guard::Room::Courier).map_err(|e| misconfigured(&e))?;
     config::logging::init("courier", &config.log);
     let ground = ground(config.jail.landlock_required);
     // An error means that there is a provider already.

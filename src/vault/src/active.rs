@@ -5,6 +5,7 @@ use crate::ledger::LastSigned;
 use crate::people::Named;
 use crate::shadow::Shadow;
 use crate::signed;
+use config::guard;
 use policy::Policy;
 use std::fs::File;
 use std::io::Read;
@@ -34,6 +35,8 @@ pub struct Active {
 impl Active {
     /// Words begin with the file, and the place in it where there is one; where it cannot be read, with the configuration's `key`.
     pub fn read(file: &Path, key: &str) -> Result<Active, String> {
+        // Each time, for they may have been replaced.
+        [file, &signed::beside(file)].into_iter().try_for_each(guard::check).map_err(|e| format!("{key} {e}"))?;
         let text = read(file).map_err(|e| format!("{key} {}: {e}", file.display()))?;
         let policy = Policy::parse(&text).map_err(|e| format!("{}:{e}", file.display()))?;
         Ok(Active { policy, text, file: Some(file.to_owned()), signatures: signed::read(file), ..Active::hold_all() })

@@ -1,0 +1,178 @@
+//! What a room reads, nobody but root and the room's own user may be able to write: the file, and each directory on the way to it,
+//! also on the way through symbolic links. Looked at before it is read.
+//!
+//! Owners and modes are looked at; access control lists are not.
+
+use crate::{Config, Error};
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// Symbolic links in one path at the most, as in the kernel (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+const OTHERS_WRITE: u32 = 0o022;
+/// In a directory with this bit an entry is its owner's to replace.
+const STICKY: u32 = 0o1000;
+
+/// Whose files are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    Api,
+    Courier,
+    Vault,
+}
+
+/// Who else could write it.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(
+        "{path} belongs to uid {owner} (mode {mode:o}), who could change {what}, and this room is uid {own}: chown root {path}, or keep the \
+         file elsewhere"
+    )]
+    Owner { path: String, owner: u32, mode: u32, own: u32, what: String },
+    #[error(
+        "{path} can be written by others (mode {mode:o}, owner uid {owner}), who could change {what}: chmod go-w {path}"
+    )]
+    Mode { path: String, owner: u32, mode: u32, what: String },
+    #[error("{path}: {cause}; whether others could change {what} cannot be seen")]
+    Unseen { path: String, cause: std::io::Error, what: String },
+    #[error("{path}: more than {MOST_LINKS} symbolic links; name the file itself")]
+    Links { path: String },
+}
+
+/// Reads and checks the configuration of a room, once nobody else could have written it; then the same of the files that the room
+/// reads by it.
+pub fn load(path: &Path, room: Room) -> Result<Config, Error> {
+    check(path)?;
+    let config = crate::load(path)?;
+    files(&config, room).into_iter().try_for_each(check)?;
+    Ok(config)
+}
+
+/// What is wrong with a file, or with the way to it. One that is missing is not at fault: whoever reads it says so.
+pub fn check(file: &Path) -> Result<(), Fault> {
+    Walk { read: file, own: rustix::process::geteuid().as_raw() }.to(file)
+}
+
+fn files(config: &Config, room: Room) -> Vec<&Path> {
+    let callback = config.callback.as_ref();
+    let tls = config.api.tls.as_ref();
+    let some: Vec<Option<&PathBuf>> = match room {
+        Room::Api => vec![
+            tls.map(|tls| &tls.cert_file),
+            tls.map(|tls| &tls.key_file),
+            tls.and_then(|tls| tls.client_ca_file.as_ref()),
+            tls.and_then(|tls| tls.client_crl_file.as_ref()),
+        ],
+        Room::Courier => {
+            vec![config.backend.ca_file.as_ref(), callback.and_then(|callback| callback.ca_file.as_ref())]
+        }
+        // Policies are looked at each time that they are read.
+        Room::Vault => vec![Some(&config.hsm.module), callback.map(|callback| &callback.public_key_file)],
+    };
+    some.into_iter().flatten().map(PathBuf::as_path).collect()
+}
+
+struct Walk<'a> {
+    /// As the configuration names it, for the words.
+    read: &'a Path,
+    own: u32,
+}
+
+impl Walk<'_> {
+    fn to(&self, file: &Path) -> Result<(), Fault> {
+        let unseen = |path: &Path| {
+            let (path, what) = (path.display().to_string(), self.what(path));
+            move |cause| Fault::Unseen { path, cause, what }
+        };
+        let absolute = std::path::absolute(file).map_err(unseen(file))?;
+        let (mut at, mut rest, mut links) = (PathBuf::from("/"), names(&absolute), 0);
+        while let Some(name) = rest.pop_front() {
+            if name == OsStr::new("..") {
+                // Of the directory that it really is in: links on the way are resolved here.
+                at.pop();
+                continue;
+            }
+            let next = at.join(&name);
+            let entry = match next.symlink_metadata() {
+                Ok(entry) => entry,
+                // Who could make it has been looked at.
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    return self.directory(&at, None);
+                }
+                Err(e) => return Err(unseen(&next)(e)),
+            };
+            self.directory(&at, Some(entry.uid()))?;
+            if entry.is_symlink() {
+                links += 1;
+                if links > MOST_LINKS {
+                    return Err(Fault::Links { path: self.read.display().to_string() });
+                }
+                let target = std::fs::read_link(&next).map_err(unseen(&next))?;
+                if target.is_absolute() {
+                    at = PathBuf::from("/");
+                }
+                for name in names(&target).into_iter().rev() {
+                    rest.push_front(name);
+                }
+            } else {
+                at = next;
+            }
+        }
+        self.itself(&at)
+    }
+
+    /// A directory on the way, of an entry with this owner.
+    fn directory(&self, path: &Path, entry: Option<u32>) -> Result<(), Fault> {
+        let held = |mode: u32| mode & STICKY != 0 && entry.is_some_and(|owner| self.trusts(owner));
+        self.look(path, held)
+    }
+
+    fn itself(&self, path: &Path) -> Result<(), Fault> {
+        self.look(path, |_| false)
+    }
+
+    fn look(&self, path: &Path, held: impl Fn(u32) -> bool) -> Result<(), Fault> {
+        let (shown, what) = (path.display().to_string(), self.what(path));
+        let seen = match path.metadata() {
+            Ok(seen) => seen,
+            Err(cause) => return Err(Fault::Unseen { path: shown, cause, what }),
+        };
+        let (owner, mode) = (seen.uid(), seen.mode() & 0o7777);
+        if !self.trusts(owner) {
+            return Err(Fault::Owner { path: shown, owner, mode, own: self.own, what });
+        }
+        if mode & OTHERS_WRITE != 0 && !held(mode) {
+            return Err(Fault::Mode { path: shown, owner, mode, what });
+        }
+        Ok(())
+    }
+
+    fn what(&self, path: &Path) -> String {
+        if path == self.read {
+            "what this room reads".into()
+        } else {
+            format!("{}, which this room reads", self.read.display())
+        }
+    }
+
+    fn trusts(&self, owner: u32) -> bool {
+        owner == 0 || owner == self.own
+    }
+}
+
+/// A path's names, without the root and without what leads nowhere.
+fn names(path: &Path) -> VecDeque<OsString> {
+    let name = |part: Component<'_>| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    };
+    path.components().filter_map(name).collect()
+}
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;
