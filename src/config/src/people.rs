@@ -33,7 +33,8 @@ impl Page<'_> {
         let policy_signatures = self.number(&raw.policy_signatures, "[people] policy_signatures", 0..=most, 0)?;
         let others = [&approvers[..], &policy_signers].concat();
         let change_signers = self.persons(&raw.change_signers, "[people] change_signers", &others)?;
-        let most = change_signers.len() as u64;
+        // All of them come in one ask.
+        let most = change_signers.len().min(ipc::MAX_STATEMENTS) as u64;
         let change_signatures = self.number(&raw.change_signatures, "[people] change_signatures", 0..=most, 0)?;
         if let (Some(written), 1.., 0) = (&raw.change_signatures, change_signatures, policy_signatures) {
             return Err(self.fault(

@@ -169,6 +169,8 @@ pub struct ChangeDraft {
     /// How many of whom; 0: nobody needs to sign.
     pub needed: u32,
     pub signers: Vec<String>,
+    /// What it is about, for those who sign; bounded.
+    pub about: Vec<String>,
 }
 
 /// What was looked at, and what came of it.

@@ -79,7 +79,11 @@ pub enum Ask {
 
     // ---- the admin lane: change
     /// With the signed statements that the deed wants for it, if it wants any.
-    Change { change: Change, statements: Vec<SignedStatement> },
+    Change {
+        change: Change,
+        #[serde(deserialize_with = "crate::few")]
+        statements: Vec<SignedStatement>,
+    },
 }
 
 /// What only those may do whom the deed says, where it says so: each of these gives power that was not there.

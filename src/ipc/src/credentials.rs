@@ -264,6 +264,10 @@ pub enum CredentialFault {
     TooLong,
     NonceUsed,
     CountedAlready,
+    /// A change's statement: of another change, or of the same with other arguments.
+    OtherChange,
+    /// A change's statement: its serial is not above the last one's, not the others', or far above.
+    ChangeSerial,
 }
 
 impl CredentialFault {
@@ -308,15 +312,19 @@ impl CredentialFault {
             Self::TokenExpired => ("token-expired", "the token has expired: have another one made"),
             Self::TokenScope => ("token-scope", "the token is not for decisions: it lacks the scope decide"),
             Self::NoSignature => ("statement-unsigned", "no armored SSH signature: ssh-keygen -Y sign makes one"),
-            Self::SignerUnknown => ("statement-signer-unknown", "it is signed with a key that no approver has"),
-            Self::Namespace => {
-                ("statement-namespace", "it was signed for another purpose: ssh-keygen -Y sign -n signing-agent")
+            Self::SignerUnknown => {
+                ("statement-signer-unknown", "it is signed with a key of nobody whom the deed names for this")
             }
+            Self::Namespace => (
+                "statement-namespace",
+                "it was signed for another purpose: ssh-keygen -Y sign -n signing-agent, for a change -n signing-agent-change",
+            ),
             Self::NotTouched => ("statement-not-touched", "the security key was not touched when it was signed"),
             Self::SignatureWrong => ("statement-signature-wrong", "the signature is not over these octets"),
-            Self::StatementMalformed => {
-                ("statement-malformed", "no statement: take it as `signing-agent statement` writes it, to the octet")
-            }
+            Self::StatementMalformed => (
+                "statement-malformed",
+                "no statement: take it as `signing-agent statement`, or --draft of a change, writes it, to the octet",
+            ),
             Self::OtherAgent => ("statement-other-agent", "it is about another agent"),
             Self::OtherAction => ("statement-other-action", "it is about another action"),
             Self::OtherMessages => ("statement-other-messages", "it is about other messages than this action's"),
@@ -327,6 +335,13 @@ impl CredentialFault {
             Self::CountedAlready => {
                 ("statement-counted-already", "this person's word on it counts already, and counts once")
             }
+            Self::OtherChange => {
+                ("statement-other-change", "it is about another change than this: have this one drafted")
+            }
+            Self::ChangeSerial => (
+                "statement-serial",
+                "its serial is not above that of the last change, or not that of the others: draft it anew, and have all sign that",
+            ),
         }
     }
 }

@@ -2,15 +2,15 @@
 //! recipient; only a key that the deed names is this agent's.
 
 use crate::people::Named;
-use crate::{clock, files, jws};
+use crate::{authority, clock, files, jws};
 use hsm::{PublicKeys, Role, Token};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The JWS `typ` of a deed.
 const KIND: &str = "signing-agent-deed+jws";
-/// 2 may name people; 1 names none.
-const VERSION: u32 = 2;
+/// 3 may name people who sign changes; 2 people who release and who sign policies; 1 names none.
+const VERSION: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -72,7 +72,7 @@ pub struct Registered {
 }
 
 /// What the configuration says that the deed must say too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Configured {
     /// age recipients: the token's own first.
     pub recipients: Vec<String>,
@@ -129,6 +129,12 @@ impl Deed {
         Ok(())
     }
 
+    /// The agentID, or what its audit key is called before there is one.
+    pub fn called(&self) -> String {
+        let key = hex::decode(&self.audit_key).unwrap_or_default();
+        authority::called(self.agent.as_ref().map(|agent| agent.agent_id.as_str()), &key)
+    }
+
     pub fn write(&self, path: &Path, token: &Token) -> Result<(), Error> {
         let cannot = |e| Error::Write(path.display().to_string(), e);
         let payload = serde_json::to_vec(self).map_err(|e| cannot(e.into()))?;
@@ -172,10 +178,12 @@ mod tests {
         second["version"] = json!(2);
         let alice = json!({ "alice": "ssh-ed25519 AAAA" });
         second["people"] = json!({ "approvers": alice, "policySigners": {}, "policySignatures": 0 });
-        assert_eq!(read(&second).unwrap().people.approvers["alice"], "ssh-ed25519 AAAA");
+        let deed = read(&second).unwrap();
+        assert_eq!(deed.people.approvers["alice"], "ssh-ed25519 AAAA");
+        assert_eq!((deed.people.change_signers.len(), deed.people.change_signatures), (0, 0));
         let mut later = second.clone();
-        (later["version"], later["more"]) = (json!(3), json!("what a later version says"));
-        assert!(matches!(read(&later), Err(Error::Version(_, 3))));
+        (later["version"], later["more"]) = (json!(4), json!("what a later version says"));
+        assert!(matches!(read(&later), Err(Error::Version(_, 4))));
         later["version"] = json!(2);
         assert!(matches!(read(&later), Err(Error::NotOurs(_))), "nothing in a deed is passed over");
     }

@@ -1,6 +1,7 @@
 //! `signing-agent init`: makes what is missing, keeps what is there; and the opening of a vault that is initialised.
 
 use crate::agent::Secrets;
+use crate::authority::{self, Consent};
 use crate::deed::{self, Configured, Deed};
 use crate::files;
 use crate::ledger::{Ledger, audit, registration_window};
@@ -9,7 +10,7 @@ use crate::reply::Reply;
 use crate::room::{Room, Trouble};
 use crate::status::fingerprints;
 use crate::vault::Vault;
-use config::Config;
+use config::{Config, guard};
 use hsm::{PinSource, PublicKeys, Token, TokenSelector, seal};
 use ipc::{Answer, InitOptions, InitReport, Refusal};
 use std::fs::File;
@@ -27,8 +28,22 @@ pub struct Opened {
     pub alone: File,
 }
 
-/// Opens what `init` made. `accepted` names the operator who takes the ledger whatever the token remembers of it.
-pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
+/// Opens what `init` made.
+pub fn open(room: &Room) -> Result<Vault, Trouble> {
+    Vault::new(room, agreed(room)?, None)
+}
+
+/// What `init` made, where the deed is what the configuration says.
+pub fn agreed(room: &Room) -> Result<Opened, Trouble> {
+    let opened = found(room)?;
+    let configured = configured(&room.config, &opened.token)?;
+    opened.deed.check(&configured).map_err(Trouble::lasting)?;
+    opened.deed.people.know(&room.policy.active().policy).map_err(Trouble::lasting)?;
+    Ok(opened)
+}
+
+/// What `init` made, as it lies there.
+pub fn found(room: &Room) -> Result<Opened, Trouble> {
     let config = &room.config;
     let state = &config.state;
     if !state.deed().exists() {
@@ -37,34 +52,62 @@ pub fn open(room: &Room, accepted: Option<String>) -> Result<Vault, Trouble> {
     }
     files::private_dir(&state.dir).map_err(|e| Trouble::lasting(at(&state.dir, &e)))?;
     let alone = files::lock(&state.dir).map_err(|e| Trouble::passing(at(&state.dir, &e)))?;
-    let of_the_token = |e: hsm::Error| if e.is_of_the_pin() { Trouble::lasting(e) } else { Trouble::passing(e) };
     let token = open_token(config, module(room)?, room.token_watch.clone()).map_err(of_the_token)?;
     let keys = token.public_keys().map_err(of_the_token)?;
     let deed = Deed::read(&state.deed(), &keys).map_err(Trouble::lasting)?;
-    let people = Named::of(&config.people).map_err(Trouble::lasting)?;
-    let recipients = recipients(config, &token).map_err(of_the_token)?;
-    deed.check(&Configured { recipients, people }).map_err(Trouble::lasting)?;
-    deed.people.know(&room.policy.active().policy).map_err(Trouble::lasting)?;
     let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(Trouble::lasting)?;
-    Vault::new(room, Opened { token, keys, deed, ledger, alone }, accepted)
+    Ok(Opened { token, keys, deed, ledger, alone })
+}
+
+/// What the deed must say, by this configuration.
+pub fn configured(config: &Config, token: &Token) -> Result<Configured, Trouble> {
+    let people = Named::of(&config.people).map_err(Trouble::lasting)?;
+    Ok(Configured { recipients: recipients(config, token).map_err(of_the_token)?, people })
+}
+
+/// The deed of a vault at work, and what the configuration would have it say as it is written now.
+pub fn amended_deed(room: &Room, vault: &Vault) -> Result<(Deed, Configured), String> {
+    let written = guard::load(&room.config_path, guard::Room::Vault).map_err(|e| e.to_string())?;
+    let deed = Deed::read(&room.config.state.deed(), &vault.keys).map_err(|e| e.to_string())?;
+    let next = configured(&written, &vault.token).map_err(|trouble| trouble.words)?;
+    Ok((deed, next))
+}
+
+fn of_the_token(e: hsm::Error) -> Trouble {
+    if e.is_of_the_pin() { Trouble::lasting(e) } else { Trouble::passing(e) }
 }
 
 /// On a thread of its own, for it waits for the token.
-pub fn on_ask(room: &Arc<Room>, options: InitOptions, reply: Reply) {
-    let (room, by) = (room.clone(), reply.who());
-    std::thread::spawn(move || match init(&room, options, &by) {
+pub fn on_ask(room: &Arc<Room>, options: InitOptions, consent: Consent, reply: Reply) {
+    let room = room.clone();
+    std::thread::spawn(move || match init(&room, options, consent) {
         Ok(report) => reply.send(Answer::Initialised(report)),
-        Err(words) => reply.refuse(Refusal::Init(words)),
+        Err(Stopped::Words(words)) => reply.refuse(Refusal::Init(words)),
+        Err(Stopped::Refused(refusal)) => reply.refuse(refusal),
     });
 }
 
-/// Does what the operator asked; an error is words for them.
-fn init(room: &Arc<Room>, options: InitOptions, by: &str) -> Result<InitReport, String> {
+/// Why it was not done.
+enum Stopped {
+    /// For the operator.
+    Words(String),
+    /// The deed wants others than the operator for it.
+    Refused(Refusal),
+}
+
+impl From<String> for Stopped {
+    fn from(words: String) -> Self {
+        Stopped::Words(words)
+    }
+}
+
+/// Does what the operator asked; what they alone may not, `consent` has.
+fn init(room: &Arc<Room>, options: InitOptions, consent: Consent) -> Result<InitReport, Stopped> {
     let _one = room.opening.lock().unwrap_or_else(PoisonError::into_inner);
     let config = &room.config;
     let mut report = InitReport::default();
     if let Ok(vault) = room.vault() {
-        return init_running(room, &vault, options, report);
+        return Ok(init_running(room, &vault, options, report)?);
     }
     let state = &config.state;
     if files::private_dir(&state.dir).map_err(|e| at(&state.dir, &e))? {
@@ -77,7 +120,8 @@ fn init(room: &Arc<Room>, options: InitOptions, by: &str) -> Result<InitReport, 
     for recipient in &config.sealing.recovery_recipients {
         seal::parse_recipient(recipient).map_err(|e| format!("[sealing] recovery_recipients: {e}"))?;
     }
-    let people = Named::of(&config.people)?;
+    // Before anything is made.
+    Named::of(&config.people)?;
     let module = module(room).map_err(|trouble| trouble.words)?;
     let token = open_token(config, module, room.token_watch.clone()).map_err(|e| e.to_string())?;
     let had_deed = state.deed().exists();
@@ -85,12 +129,14 @@ fn init(room: &Arc<Room>, options: InitOptions, by: &str) -> Result<InitReport, 
     // A token without the keys that the deed speaks of is the wrong one: nothing is made in it.
     let keys = if had_deed { token.public_keys() } else { token.ensure_keys() }.map_err(|e| e.to_string())?;
     noted(&mut report, had_keys, "identity, audit and sealing key in the token");
-    let recipients = recipients(config, &token).map_err(|e| e.to_string())?;
-    let configured = Configured { recipients, people };
+    let configured = configured(config, &token).map_err(|trouble| trouble.words)?;
     if configured.recipients.iter().skip(1).any(|recovery| *recovery == configured.recipients[0]) {
-        return Err("[sealing] recovery_recipients names this token's own recipient, which recovers nothing".into());
+        return Err("[sealing] recovery_recipients names this token's own recipient, which recovers nothing"
+            .to_owned()
+            .into());
     }
 
+    let by = consent.who.clone();
     let had_ledger = state.ledger().exists();
     if !had_deed {
         Ledger::create(&state.ledger()).map_err(|e| e.to_string())?;
@@ -99,20 +145,22 @@ fn init(room: &Arc<Room>, options: InitOptions, by: &str) -> Result<InitReport, 
     }
     noted(&mut report, had_ledger, "ledger");
     noted(&mut report, had_deed, "deed");
-    let mut deed = Deed::read(&state.deed(), &keys).map_err(|e| e.to_string())?;
-    let amended = options.amend && deed.check(&configured).is_err();
+    let deed = Deed::read(&state.deed(), &keys).map_err(|e| e.to_string())?;
+    let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(|e| e.to_string())?;
+    let mut opened = Opened { token, keys, deed, ledger, alone };
+    let amended = options.amend && opened.deed.check(&configured).is_err();
     if amended {
-        let sealed_anew = deed.recipients != configured.recipients;
-        deed = amend(config, &token, &keys, deed, configured)?;
+        // By those whom the deed names until now.
+        authority::allow_amend(&opened, &configured, options, consent).map_err(Stopped::Refused)?;
+        let sealed_anew = opened.deed.recipients != configured.recipients;
+        opened.deed = amend(config, &opened, configured)?;
         let made = if sealed_anew { "deed amended, and what is sealed, sealed anew" } else { "deed amended" };
         report.made.push(made.into());
     } else {
-        deed.check(&configured).map_err(|e| e.to_string())?;
+        opened.deed.check(&configured).map_err(|e| e.to_string())?;
     }
-    deed.people.know(&room.policy.active().policy)?;
-    let said = serde_json::json!({ "recipients": deed.recipients, "people": deed.people });
-    let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(|e| e.to_string())?;
-    let opened = Opened { token, keys, deed, ledger, alone };
+    opened.deed.people.know(&room.policy.active().policy)?;
+    let said = serde_json::json!({ "recipients": opened.deed.recipients, "people": opened.deed.people });
     let vault = Vault::new(room, opened, None).map_err(|trouble| room.in_trouble(trouble))?;
     // Once the ledger is known to be the one that the token remembers.
     if amended || !had_deed {
@@ -135,7 +183,7 @@ fn init_running(
     options: InitOptions,
     mut report: InitReport,
 ) -> Result<InitReport, String> {
-    let written = config::load(&room.config_path).map_err(|e| e.to_string())?;
+    let written = guard::load(&room.config_path, guard::Room::Vault).map_err(|e| e.to_string())?;
     let same_recipients = written.sealing.recovery_recipients == room.config.sealing.recovery_recipients;
     if !same_recipients || written.people != room.config.people {
         let what = if same_recipients { "[people] was" } else { "[sealing] recovery_recipients were" };
@@ -165,14 +213,9 @@ fn complete(config: &Config, vault: &Vault, report: &mut InitReport) {
 
 /// Seals the keys to the recipients where those changed, then writes the deed that names them. Interrupted between the two it can be
 /// repeated: the token opens both.
-fn amend(
-    config: &Config,
-    token: &Token,
-    keys: &PublicKeys,
-    deed: Deed,
-    configured: Configured,
-) -> Result<Deed, String> {
+fn amend(config: &Config, opened: &Opened, configured: Configured) -> Result<Deed, String> {
     let Configured { recipients, people } = configured;
+    let Opened { token, keys, deed, .. } = opened;
     let (bls, mpin) = (config.state.bls_sealed(), config.state.mpin_sealed());
     if bls.exists() && deed.recipients != recipients {
         let secrets = Secrets::open(token, &bls, &mpin).map_err(|e| e.to_string())?;
@@ -183,7 +226,7 @@ fn amend(
         let [sealed_bls, sealed_mpin] = secrets.seal(&recipients).map_err(|e| e.to_string())?;
         files::write(&bls, &sealed_bls).and_then(|()| files::write(&mpin, &sealed_mpin)).map_err(|e| at(&bls, &e))?;
     }
-    let deed = Deed::new(keys, recipients, people, deed.agent);
+    let deed = Deed::new(keys, recipients, people, deed.agent.clone());
     deed.write(&config.state.deed(), token).map_err(|e: deed::Error| e.to_string())?;
     Ok(deed)
 }

@@ -8,6 +8,7 @@ mod agent;
 mod alarms;
 mod authority;
 mod callback;
+mod change_statement;
 mod clock;
 mod decide;
 mod deed;
@@ -100,7 +101,7 @@ fn start() -> Result<u8, (u8, String)> {
     if !check.is_empty() {
         return doctor::check(&path).map_err(|words| (1, words));
     }
-    let config = config::load(&path).map_err(|e| misconfigured(&e))?;
+    let config = config::guard::load(&path, config::guard::Room::Vault).map_err(|e| misconfigured(&e))?;
     config::logging::init("vault", &config.log);
     let callback = callback::Callback::load(&config).map_err(|words| misconfigured(&words))?;
     let sockets = jail::Sockets::take().map_err(|e| broken(&e))?;

@@ -1,11 +1,13 @@
 //! What the operator asks of a vault besides `init` and `status`.
 
+use crate::authority::{self, Consent};
 use crate::init;
 use crate::ledger::{Condition, audit, held_for_clock, past, time};
 use crate::reload::judge_held_anew;
 use crate::reply::Reply;
 use crate::room::Room;
 use crate::settle::{MOST_WAITING, judge_again};
+use crate::vault::Vault;
 use ipc::{ActionId, Answer, AuditPage, PolicyPart, Refusal};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -44,23 +46,31 @@ pub fn checkpoint(room: &Arc<Room>, reply: Reply) {
 }
 
 /// Takes the state directory as it is, on record, and frozen.
-pub fn accept_rollback(room: &Arc<Room>, reply: Reply) {
+pub fn accept_rollback(room: &Arc<Room>, consent: Consent, reply: Reply) {
     let room = room.clone();
-    thread::spawn(move || match accept(&room, reply.who()) {
+    thread::spawn(move || match accept(&room, consent) {
         Ok(words) => reply.send(Answer::Recovered(words)),
-        Err(words) => reply.refuse(Refusal::Init(ipc::bounded(&words))),
+        Err(refusal) => reply.refuse(refusal),
     });
 }
 
-fn accept(room: &Arc<Room>, who: String) -> Result<String, String> {
+/// What is wrong with the ledger, where that is what an operator may accept; else why there is nothing to accept.
+pub fn rolled_back(room: &Room) -> Result<String, String> {
+    match room.trouble_or_vault() {
+        Ok(_) => Err("there is nothing to recover: the ledger is the one that the token remembers".into()),
+        Err(trouble) if !trouble.rollback => Err(trouble.words),
+        Err(trouble) => Ok(trouble.words),
+    }
+}
+
+fn accept(room: &Arc<Room>, consent: Consent) -> Result<String, Refusal> {
+    let refuse = |words: String| Refusal::Init(ipc::bounded(&words));
     let _one = room.opening.lock().unwrap_or_else(PoisonError::into_inner);
-    let trouble = match room.trouble_or_vault() {
-        Ok(_) => return Err("there is nothing to recover: the ledger is the one that the token remembers".into()),
-        Err(trouble) if !trouble.rollback => return Err(trouble.words),
-        Err(trouble) => trouble,
-    };
-    tracing::warn!(who, "a rollback is accepted: {}", trouble.words);
-    let vault = init::open(room, Some(who)).map_err(|trouble| trouble.words)?;
+    let words = rolled_back(room).map_err(refuse)?;
+    let opened = init::agreed(room).map_err(|trouble| refuse(trouble.words))?;
+    let who = authority::allow_rollback(&opened, consent)?;
+    tracing::warn!(who, "a rollback is accepted: {words}");
+    let vault = Vault::new(room, opened, Some(who)).map_err(|trouble| refuse(trouble.words))?;
     room.begin(vault);
     Ok("the state directory is taken as it is, and that is in the audit log. The agent is frozen: look what was decided after \
         the copy was made (the backend knows), then `signing-agent unfreeze`"

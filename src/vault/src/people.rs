@@ -1,4 +1,4 @@
-//! The persons whose word counts: who may release what a rule holds for them, and who signs policies. The deed names them;
+//! The persons whose word counts: who may release what a rule holds for them, who signs policies, and who changes. The deed names them;
 //! what the configuration says of them counts once `signing-agent init --amend` has put it there.
 
 use crate::ssh::{self, Key};
@@ -13,6 +13,11 @@ pub struct Named {
     pub policy_signers: BTreeMap<String, String>,
     /// How many of them a policy needs; 0: it needs no signature.
     pub policy_signatures: u64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub change_signers: BTreeMap<String, String>,
+    /// How many of them a change needs; 0: the operator alone makes it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub change_signatures: u64,
 }
 
 impl Named {
@@ -30,7 +35,15 @@ impl Named {
             approvers: keys(&config.approvers, "approvers")?,
             policy_signers: keys(&config.policy_signers, "policy_signers")?,
             policy_signatures: config.policy_signatures,
+            change_signers: keys(&config.change_signers, "change_signers")?,
+            change_signatures: config.change_signatures,
         })
+    }
+
+    /// How many of whom a change needs, in words; `None`: the operator alone makes it.
+    pub fn who_changes(&self) -> Option<String> {
+        let names: Vec<&str> = self.change_signers.keys().map(String::as_str).collect();
+        (self.change_signatures > 0).then(|| format!("{} of [{}]", self.change_signatures, names.join(", ")))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -53,19 +66,44 @@ impl Named {
 
     /// What it has that the other has not, in words for the operator.
     pub fn beyond(&self, other: &Named) -> String {
+        let more = self.names_beyond(other).map(|(what, name, key)| format!("{what} {name} ({key})"));
+        let numbers = self.numbers().into_iter().zip(other.numbers()).filter(|(own, others)| own != others);
+        let all: Vec<String> = more.chain(numbers.map(|((what, number), _)| format!("{what} {number}"))).collect();
+        if all.is_empty() { "nothing more".into() } else { all.join(", ") }
+    }
+
+    /// What becomes of it where it is amended to `next`, in words for those who sign that: keys by their fingerprints.
+    pub fn steps_to(&self, next: &Named) -> Vec<String> {
+        let print = |key: &str| Key::parse(key).map_or_else(|_| key.to_owned(), |key| key.fingerprint());
+        let told = |sign: &'static str| {
+            move |(what, name, key): (&str, &str, &str)| format!("{sign} {what} {name} {}", print(key))
+        };
+        let numbers = self.numbers().into_iter().zip(next.numbers()).filter(|(own, next)| own != next);
+        let numbers = numbers.map(|((what, from), (_, to))| format!("{what} {from} to {to}"));
+        let gone = self.names_beyond(next).map(told("-"));
+        gone.chain(next.names_beyond(self).map(told("+"))).chain(numbers).collect()
+    }
+
+    fn names_beyond<'a>(&'a self, other: &'a Named) -> impl Iterator<Item = (&'static str, &'a str, &'a str)> {
         let lists = [
             ("approver", &self.approvers, &other.approvers),
             ("policy signer", &self.policy_signers, &other.policy_signers),
+            ("change signer", &self.change_signers, &other.change_signers),
         ];
-        let more = lists.into_iter().flat_map(|(what, own, others)| {
+        lists.into_iter().flat_map(|(what, own, others)| {
             let only_here = own.iter().filter(|(name, key)| others.get(*name) != Some(key));
-            only_here.map(move |(name, key)| format!("{what} {name} ({key})"))
-        });
-        let signatures = (self.policy_signatures != other.policy_signatures)
-            .then(|| format!("policy_signatures {}", self.policy_signatures));
-        let all: Vec<String> = more.chain(signatures).collect();
-        if all.is_empty() { "nothing more".into() } else { all.join(", ") }
+            only_here.map(move |(name, key)| (what, name.as_str(), key.as_str()))
+        })
     }
+
+    fn numbers(&self) -> [(&'static str, u64); 2] {
+        [("policy_signatures", self.policy_signatures), ("change_signatures", self.change_signatures)]
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The keys of these, read.

@@ -1,12 +1,13 @@
 //! The room: what the lanes' asks meet. It stands whether the vault can work or not, for the operator must be able to ask why.
 
 use crate::active::Policies;
+use crate::authority::Consent;
 use crate::callback::Callback;
 use crate::clock::{Clock, backoff};
 use crate::doors::Doors;
 use crate::errands::Errands;
 use crate::gate::Lane;
-use crate::ledger::{Busy, Source, audit};
+use crate::ledger::{Busy, audit};
 use crate::notary::Notary;
 use crate::pool::Pool;
 use crate::relay::Relay;
@@ -117,7 +118,7 @@ impl Room {
         });
         let deadline = room.config.hsm.call_deadline;
         watchdog::start(room.token_watch.clone(), deadline, room.ledger_busy.clone(), notify);
-        let opened = init::open(&room, None);
+        let opened = init::open(&room);
         (room, opened)
     }
 
@@ -127,7 +128,7 @@ impl Room {
         if self.vault().is_ok() {
             return;
         }
-        self.opened(init::open(self, None), attempt);
+        self.opened(init::open(self), attempt);
     }
 
     /// Begins with a vault that was opened; otherwise the room says why until that passes or the operator acts.
@@ -198,10 +199,7 @@ impl Room {
                 self.access.door.is(state);
                 reply.send(Answer::Noted);
             }
-            Ask::Decide { action, verb, credentials } => {
-                let source = Source::Operator(reply.who());
-                decide::decide(self, action, verb, source, credentials, reply);
-            }
+            Ask::Decide { action, verb, credentials } => authority::decide(self, action, verb, credentials, reply),
             Ask::NextErrand => self.errands.ask(reply),
             Ask::ErrandDone { errand, outcome } => {
                 self.errands.done(reply.connection(), errand, outcome);
@@ -245,7 +243,10 @@ impl Room {
             Ask::Init(options) if options.amend => {
                 authority::change(self, Change::Amend(options), Vec::new(), reply);
             }
-            Ask::Init(options) => init::on_ask(self, options, reply),
+            Ask::Init(options) => {
+                let consent = Consent { who: reply.who(), statements: Vec::new() };
+                init::on_ask(self, options, consent, reply);
+            }
             Ask::Actions(query) => listing::actions(self, query, reply),
             Ask::ActionStory(action) => listing::story(self, action, reply),
             Ask::RegistrationWindow => access::window::tell(self, reply),

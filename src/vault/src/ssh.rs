@@ -1,7 +1,7 @@
 //! SSH signatures of people (OpenSSH's PROTOCOL.sshsig), as `ssh-keygen -Y sign -n NAMESPACE` makes them. The format and
 //! the curves are the ssh-key crate's; what is taken is said here.
 
-use ssh_key::{Algorithm, EcdsaCurve, PublicKey, SshSig};
+use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey, SshSig};
 
 /// The longest text of a public key, octets.
 pub const MAX_KEY: usize = 1024;
@@ -57,6 +57,11 @@ impl Key {
     /// `TYPE BASE64`: one text for one key, whatever its comment was.
     pub fn canonical(&self) -> Result<String, Error> {
         self.0.to_openssh().map(|text| text.trim_end().to_owned()).map_err(|_| Error::NotAKey)
+    }
+
+    /// `SHA256:…`, as `ssh-keygen -l` says it.
+    pub fn fingerprint(&self) -> String {
+        self.0.fingerprint(HashAlg::Sha256).to_string()
     }
 
     /// Whether `signature` is this key's over exactly `message`, made for `namespace`.

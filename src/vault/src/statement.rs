@@ -84,28 +84,36 @@ pub fn verify(
     signed: SignedStatement,
     now: u64,
 ) -> Result<Verified, Unfit> {
-    let unknown = Err(Unfit { who: None, fault: CredentialFault::SignerUnknown });
+    let (approver, key) = signer(approvers, NAMESPACE, &signed)?;
+    let (nonce, expires) =
+        read(about, &signed.statement, now).map_err(|fault| Unfit { who: Some(approver.clone()), fault })?;
+    Ok(Verified { approver, key, nonce, expires, signed })
+}
+
+/// Who of these has signed it for this purpose, and with which key; what it says was not looked at.
+pub fn signer(
+    people: &BTreeMap<String, Key>,
+    namespace: &'static str,
+    signed: &SignedStatement,
+) -> Result<(String, String), Unfit> {
     let octets = signed.statement.as_bytes();
     if octets.len() > ipc::MAX_STATEMENT {
         return Err(Unfit { who: None, fault: CredentialFault::StatementMalformed });
     }
-    for (name, key) in approvers {
-        let fault = match key.verify(NAMESPACE, octets, &signed.signature) {
+    for (name, key) in people {
+        let fault = match key.verify(namespace, octets, &signed.signature) {
             // The signature names its key: the next one may be it.
             Err(ssh::Error::OtherKey) => continue,
-            Err(e) => Some(unfit(e)),
-            Ok(()) => None,
+            Err(e) => unfit(e),
+            Ok(()) => match key.canonical() {
+                Ok(key) => return Ok((name.clone(), key)),
+                Err(e) => unfit(e),
+            },
         };
-        let who = || Some(name.clone());
-        if let Some(fault) = fault {
-            let signer = if fault == CredentialFault::NoSignature { None } else { who() };
-            return Err(Unfit { who: signer, fault });
-        }
-        let read = read(about, &signed.statement, now).map_err(|fault| Unfit { who: who(), fault })?;
-        let key = key.canonical().map_err(|e| Unfit { who: who(), fault: unfit(e) })?;
-        return Ok(Verified { approver: name.clone(), key, nonce: read.0, expires: read.1, signed });
+        let who = if fault == CredentialFault::NoSignature { None } else { Some(name.clone()) };
+        return Err(Unfit { who, fault });
     }
-    unknown
+    Err(Unfit { who: None, fault: CredentialFault::SignerUnknown })
 }
 
 /// The nonce and the expiry of a statement that is about this.

@@ -148,6 +148,7 @@ pub fn status(room: &Room) -> Status {
         });
         status.fingerprints = fingerprints(&vault);
         status.recipients = vault.recipients.clone();
+        status.changes = vault.named.who_changes();
         let asked = vault.ledger.call(|t| Ok((Row::count(t)?, audit::counts(t)?, registration_window::left(t)?)));
         match asked {
             Ok((actions, (records, covered), open)) => {

@@ -34,6 +34,8 @@ pub enum Condition {
     Unsigned,
     /// Until when a registration is taken, the agent's time in seconds; 0: none is.
     RegistrationUntil,
+    /// That of the last change that people signed: none of a lower one, or of the same, is made after it.
+    ChangeSerial,
     /// Written to see whether it can be.
     Pulse,
 }
@@ -46,6 +48,7 @@ impl Condition {
             Condition::ClockStepped => "clock-stepped",
             Condition::Unsigned => "unsigned",
             Condition::RegistrationUntil => "registration-until",
+            Condition::ChangeSerial => "change-serial",
             Condition::Pulse => "pulse",
         }
     }

@@ -19,8 +19,10 @@ use std::fmt;
 pub enum Source {
     /// Whoever was let in by the api's lane.
     Client(Guest),
-    /// On the admin lane.
+    /// On the admin lane, as one who may make this change.
     Operator(String),
+    /// On the admin lane, where others than the operator make changes: it lets go no more than what it came with does.
+    Desk(String),
 }
 
 impl Source {
@@ -60,12 +62,18 @@ impl Word {
 
     /// Whether it is what a release wants.
     pub fn meets(&self, release: &Release) -> bool {
-        (!release.token || self.token.is_some()) && release.is_met_by(&self.people)
+        (!self.needs_token(release) || self.token.is_some()) && release.is_met_by(&self.people)
+    }
+
+    /// What any client may release, an operator who may not change anything is to show a token for.
+    fn needs_token(&self, release: &Release) -> bool {
+        release.token || matches!(self.source, Source::Desk(_)) && release.approvers.is_empty()
     }
 
     /// Whether it is enough to reject what a release holds: never more than a token is wanted.
     pub fn rejects(&self, release: &Release) -> bool {
-        let open = !release.token && release.approvers.is_empty() || matches!(self.source, Source::Operator(_));
+        let open = !release.token && release.approvers.is_empty()
+            || matches!(self.source, Source::Operator(_) | Source::Desk(_));
         open || self.token.is_some() || !self.people.is_empty()
     }
 }
@@ -75,7 +83,7 @@ impl fmt::Display for Word {
         let people: Vec<&str> = self.people.iter().map(String::as_str).collect();
         let guest = match &self.source {
             Source::Client(guest) => guest.clone(),
-            Source::Operator(_) => Guest::default(),
+            Source::Operator(_) | Source::Desk(_) => Guest::default(),
         };
         let token = self.token.as_ref().or(guest.token.as_ref()).map(|name| format!("token {name}"));
         let people = (!people.is_empty()).then(|| format!("approvers {}", people.join(" ")));
@@ -84,7 +92,7 @@ impl fmt::Display for Word {
         match &self.source {
             _ if !by.is_empty() => f.write_str(&by.join(", ")),
             Source::Client(_) => f.write_str("client"),
-            Source::Operator(who) => f.write_str(who),
+            Source::Operator(who) | Source::Desk(who) => f.write_str(who),
         }
     }
 }
@@ -309,7 +317,7 @@ fn lacks(release: &Release, word: &Word, says: bool) -> Answer {
             "a deny rule may be about it: nobody releases it before that is known".into(),
         ));
     }
-    let no_token = release.token && word.token.is_none();
+    let no_token = word.needs_token(release) && word.token.is_none();
     let missing = release.approvers.iter().filter(|group| group.have(&word.people) < group.needed);
     let mut words: Vec<String> = missing
         .map(|group| {

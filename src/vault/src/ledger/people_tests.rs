@@ -376,3 +376,32 @@ fn where_somebody_else_is_to_be_asked_a_good_word_is_kept_and_approves_nothing_y
     // With the proof what was said before counts, for whoever asks.
     assert!(book.approves(TWO_OF_THREE, "w1", None, Vec::new()).is_none());
 }
+
+#[test]
+fn where_changes_are_signed_the_operator_shows_a_token_for_what_any_client_may_release_and_rejects_as_ever() {
+    let anybody = "release = \"client\"\n";
+    let mut book = Book::new();
+    book.token("desk", "the-token", "decide", None);
+    let desk = |book: &mut Book, bearer: Option<&str>, statements: Vec<Verified>| Brought {
+        source: Source::Desk("operator, uid 7".into()),
+        ..book.brought(bearer, statements)
+    };
+    for id in ["a", "b"] {
+        book.held(anybody, id);
+    }
+    let bare = desk(&mut book, None, vec![]);
+    assert_eq!(book.told(anybody, "a", Verb::Approve, bare, NOW), Some(Answer::Refused(Refusal::NeedsToken)));
+    // A person's word is none that this rule asks for.
+    let said = desk(&mut book, None, vec![says("alice", 1)]);
+    assert!(matches!(book.told(anybody, "a", Verb::Approve, said, NOW), Some(Answer::Counted { .. })));
+    let again = desk(&mut book, None, vec![says("alice", 1)]);
+    assert_eq!(book.told(anybody, "a", Verb::Approve, again, NOW), Some(Answer::Refused(Refusal::NeedsToken)));
+    let token = desk(&mut book, Some("the-token"), vec![]);
+    assert_eq!(book.told(anybody, "a", Verb::Approve, token, NOW), None);
+    let no = desk(&mut book, None, vec![]);
+    assert_eq!(book.told(anybody, "b", Verb::Reject, no, NOW), None);
+    // What people release, people's words release here too.
+    book.held(TWO_OF_THREE, "c");
+    let both = desk(&mut book, None, vec![says("alice", 2), says("bob", 1)]);
+    assert_eq!(book.told(TWO_OF_THREE, "c", Verb::Approve, both, NOW), None);
+}
