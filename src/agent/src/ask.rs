@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::words;
 use config::Config;
-use ipc::{Answer, Ask};
+use ipc::{Answer, Ask, Refusal};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,6 +54,7 @@ impl Places {
 pub fn ask(lane: &Path, question: &Ask, patience: Duration) -> Result<Option<Answer>, Error> {
     let no_answer = |why: String| Err(Error::NoAnswer { lane: lane.to_owned(), why });
     match ipc::ask_once(lane, question, patience) {
+        Ok(Answer::Refused(Refusal::NeedsSigners(told))) => Err(Error::NeedsSigners(words::plain(&told))),
         Ok(Answer::Refused(refusal)) => Err(Error::Refused(words::refusal(&refusal))),
         Ok(answer) => Ok(Some(answer)),
         Err(ipc::Error::Io(cause)) => match cause.kind() {

@@ -54,6 +54,15 @@ pub enum Error {
     Action(String),
     #[error("--statement and --signature come in pairs, at most {0} of them; more people come one after another")]
     Pairs(usize),
+    /// Words of the vault's, with what to do.
+    #[error("{0}")]
+    NeedsSigners(String),
+    #[error(
+        "nobody needs to sign this: type it without --draft. (Changes are signed where [people] change_signatures says so, policies by `[people] policy_signatures`)"
+    )]
+    NothingToSign,
+    #[error("{0}")]
+    Usage(&'static str),
     /// What counts was said on stdout.
     #[error("it is held until the rest has come")]
     Counted,
@@ -75,8 +84,8 @@ impl Error {
         match self {
             Error::Config(_) | Error::RoomConfig => ipc::EXIT_CONFIG,
             Error::NoVault { .. } => 3,
-            Error::NotAccepted | Error::Action(_) | Error::Pairs(_) => 2,
-            Error::Counted => 4,
+            Error::NotAccepted | Error::Action(_) | Error::Pairs(_) | Error::Usage(_) => 2,
+            Error::Counted | Error::NeedsSigners(_) => 4,
             _ => 1,
         }
     }

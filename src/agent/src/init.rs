@@ -1,18 +1,29 @@
 //! `signing-agent init`: the vault does it, as its own user; where none runs, one is started for this one ask.
 
+use crate::change::Signed;
 use crate::error::Error;
 use crate::{ask, own_vault, words};
 use ipc::{Answer, Ask, Change, InitOptions, InitReport};
 use std::io::{self, Write};
 use std::path::Path;
 
-pub fn init(config_path: &Path, options: InitOptions) -> Result<(), Error> {
-    let question = if options.amend {
-        Ask::Change { change: Change::Amend(options), statements: Vec::new() }
-    } else {
-        Ask::Init(options)
+pub fn init(config_path: &Path, options: InitOptions, signed: &Signed) -> Result<(), Error> {
+    let mut running = false;
+    let mut ask = |question: &Ask| {
+        let (answer, runs) = own_vault::ask_any(config_path, question)?;
+        running = runs;
+        Ok(answer)
     };
-    let (answer, running) = own_vault::ask_any(config_path, &question)?;
+    let answer = match options.amend {
+        true => signed.ask(Change::Amend(options), ask)?,
+        false if signed.is_empty() => Some(ask(&Ask::Init(options))?),
+        false => {
+            return Err(Error::Usage(
+                "--amend alone takes --draft, --statement and --signature: nothing else is signed",
+            ));
+        }
+    };
+    let Some(answer) = answer else { return Ok(()) };
     let Answer::Initialised(report) = answer else { return Err(ask::beside_the_point()) };
     words::print(&text(&report, running, config_path))?;
     for warning in &report.warnings {

@@ -7,6 +7,7 @@ mod ask;
 mod audit;
 mod backoff;
 mod callback_key;
+mod change;
 mod doctor;
 mod error;
 mod handover;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 /// A signing agent whose keys live in a PKCS#11 token.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no vault answers, 4 more people are needed
-/// (approve), 78 the configuration is at fault.
+/// (an approval, or a change that people sign), 78 the configuration is at fault.
 #[derive(Parser)]
 #[command(name = "signing-agent", version, max_term_width = 100)]
 struct Cli {
@@ -54,6 +55,8 @@ enum Command {
         /// The PIN that the token refused has been looked after: try it again, once.
         #[arg(long)]
         try_pin_again: bool,
+        #[command(flatten)]
+        signed: change::Signed,
     },
     /// Run all rooms (vault, api, courier) under this process, until SIGTERM or Ctrl-C.
     Run,
@@ -88,7 +91,7 @@ enum Command {
     /// Release a held action, with what the rule that holds it wants: nothing, a token, or people's signed statements.
     ///
     /// Example: signing-agent approve ACTION --statement s --signature s.sig
-    Approve(people::Decision),
+    Approve(people::Approval),
     /// Reject an action that is not decided yet.
     Reject(people::Decision),
     /// Bearer tokens: make, list and revoke them.
@@ -100,9 +103,9 @@ enum Command {
     /// Stop all signing at once, until `unfreeze`; it outlives a restart.
     Freeze,
     /// Allow signing again.
-    Unfreeze,
+    Unfreeze(change::Signed),
     /// The wall clock, which jumped, has been looked after and is right: approve again.
-    ConfirmClock,
+    ConfirmClock(change::Signed),
     /// Go on with a state directory that is older than the token remembers, as after a restored backup.
     ///
     /// Example: signing-agent recover --accept-rollback
@@ -110,6 +113,8 @@ enum Command {
         /// Take it as it is: that is put on record, and the agent starts frozen.
         #[arg(long)]
         accept_rollback: bool,
+        #[command(flatten)]
+        signed: change::Signed,
     },
     /// Tell the version.
     Version,
@@ -126,21 +131,23 @@ enum Command {
 fn main() -> ExitCode {
     let Cli { config, command } = Cli::parse();
     let result = match command {
-        Command::Init { amend, try_pin_again } => init::init(&config, ipc::InitOptions { amend, try_pin_again }),
+        Command::Init { amend, try_pin_again, signed } => {
+            init::init(&config, ipc::InitOptions { amend, try_pin_again }, &signed)
+        }
         Command::Run => run::run(&config),
         Command::Status { json } => status::status(&config, json),
         Command::Doctor { json } => doctor::doctor(&config, json),
         Command::CallbackKey => callback_key::print(&config),
         Command::Audit(command) => audit::run(&config, command),
         Command::Statement(draft) => people::statement(&config, draft),
-        Command::Approve(decision) => people::decide(&config, ipc::Verb::Approve, decision),
-        Command::Reject(decision) => people::decide(&config, ipc::Verb::Reject, decision),
+        Command::Approve(decision) => people::approve(&config, &decision),
+        Command::Reject(decision) => people::reject(&config, &decision),
         Command::Token(command) => token::run(&config, command),
         Command::Policy(command) => policy::run(&config, command),
-        Command::Freeze => stop::freeze(&config, true),
-        Command::Unfreeze => stop::freeze(&config, false),
-        Command::ConfirmClock => stop::confirm_clock(&config),
-        Command::Recover { accept_rollback } => stop::recover(&config, accept_rollback),
+        Command::Freeze => stop::freeze(&config),
+        Command::Unfreeze(signed) => stop::unfreeze(&config, &signed),
+        Command::ConfirmClock(signed) => stop::confirm_clock(&config, &signed),
+        Command::Recover { accept_rollback, signed } => stop::recover(&config, accept_rollback, &signed),
         Command::Version => words::print(concat!("signing-agent ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Shim { parent, room } => shim::shim(parent, &room),
     };

@@ -1,6 +1,7 @@
 //! `signing-agent token add`, `list` and `revoke`.
 
 use crate::ask::{self, Places};
+use crate::change::Signed;
 use crate::error::Error;
 use crate::words;
 use clap::Subcommand;
@@ -29,6 +30,8 @@ pub enum Command {
         /// Calls that it may be used for within a minute; as many as it likes if absent.
         #[arg(long, value_name = "N")]
         per_minute: Option<u32>,
+        #[command(flatten)]
+        signed: Signed,
     },
     /// Tell which there are, and when each was used last, to the hour.
     List {
@@ -42,14 +45,13 @@ pub enum Command {
 
 pub fn run(config_path: &Path, command: Command) -> Result<(), Error> {
     let places = Places::find(config_path)?;
-    let ask = |question: Ask| places.ask(&question, PATIENCE)?.ok_or_else(|| places.nobody());
+    let ask = |question: &Ask| places.ask(question, PATIENCE)?.ok_or_else(|| places.nobody());
     match command {
-        Command::Add { name, scope, expires, per_minute } => {
+        Command::Add { name, scope, expires, per_minute, signed } => {
             let seconds = expires.map(|expires| expires.as_secs());
             let change = Change::TokenAdd { name, scopes: scope, seconds, per_minute };
-            let Answer::TokenAdded { token, info } = ask(Ask::Change { change, statements: Vec::new() })? else {
-                return Err(ask::beside_the_point());
-            };
+            let Some(answer) = signed.ask(change, ask)? else { return Ok(()) };
+            let Answer::TokenAdded { token, info } = answer else { return Err(ask::beside_the_point()) };
             words::print(&format!("{}\n", token.expose()))?;
             let until = info.expires.map_or_else(|| "it is revoked".into(), words::time);
             let name = words::plain(&info.name);
@@ -59,10 +61,10 @@ pub fn run(config_path: &Path, command: Command) -> Result<(), Error> {
             Ok(())
         }
         Command::List { json } => {
-            let Answer::Tokens(all) = ask(Ask::Tokens)? else { return Err(ask::beside_the_point()) };
+            let Answer::Tokens(all) = ask(&Ask::Tokens)? else { return Err(ask::beside_the_point()) };
             words::print(&if json { as_json(&all) } else { table(&all) })
         }
-        Command::Revoke { name } => match ask(Ask::TokenRevoke { name: name.clone() })? {
+        Command::Revoke { name } => match ask(&Ask::TokenRevoke { name: name.clone() })? {
             Answer::Noted => words::print(&format!("Revoked: {name}\n")),
             _ => Err(ask::beside_the_point()),
         },
