@@ -56,7 +56,8 @@ pub fn check(file: &Path) -> Result<(), Fault> {
     Walk { read: file, own: rustix::process::geteuid().as_raw() }.to(file)
 }
 
-fn files(config: &Config, room: Room) -> Vec<&Path> {
+/// What a room reads by its configuration, but for policies, secrets and what it keeps itself.
+pub fn files(config: &Config, room: Room) -> Vec<&Path> {
     let callback = config.callback.as_ref();
     let tls = config.api.tls.as_ref();
     let some: Vec<Option<&PathBuf>> = match room {

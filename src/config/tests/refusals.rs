@@ -312,3 +312,17 @@ fn a_person_has_one_name_and_one_key_and_a_private_key_is_not_repeated() {
     let said = refusal(&format!("{URL}[people]\napprovers = [\"a {key}\"]\n"));
     assert!(said.contains("private key") && !said.contains("QQQQ"), "{said}");
 }
+
+#[test]
+fn changes_are_signed_by_as_many_as_there_are_and_as_one_command_brings_and_only_where_policies_are_signed() {
+    let below = |lines: &str, words: &str| {
+        let said = refusal(&format!("{URL}[people]\n{lines}\n"));
+        assert!(said.contains("[people] change_sign") && said.contains(words), "{lines}: {said}");
+    };
+    let many: Vec<String> = (0..9).map(|n| format!("\"p{n} ssh-ed25519 AAA{n}\"")).collect();
+    let signed = "policy_signers = [\"a ssh-ed25519 AAAA\"]\npolicy_signatures = 1";
+    below(&format!("{signed}\nchange_signatures = 1"), "from 0 to 0");
+    below(&format!("{signed}\nchange_signers = [{}]\nchange_signatures = 9", many.join(", ")), "from 0 to 8");
+    below(&format!("{signed}\nchange_signers = [\"a ssh-ed25519 BBBB\"]"), "another list");
+    below("change_signers = [\"a ssh-ed25519 AAAA\"]\nchange_signatures = 1", "needs policy_signatures of 1 or more");
+}

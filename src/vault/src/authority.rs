@@ -5,6 +5,7 @@ mod matter;
 mod warrant;
 
 use crate::clock;
+use crate::deed::Configured;
 use crate::init::{self, Opened};
 use crate::ledger::{Condition, Ledger, Source};
 use crate::people::Named;
@@ -144,9 +145,7 @@ fn allow(room: &Room, vault: &Vault, change: &Change, consent: Consent) -> Resul
         return Err(Refusal::Init(CLOCK_STEPPED.into()));
     }
     let matter = Matter::of(room, vault, change, needed > 0)?;
-    let ask = matter.about.ask.clone();
-    consent.check(&vault.named, needed, matter).and_then(|warrant| warrant.keep(&vault.ledger)).inspect_err(|refusal| {
-        tracing::warn!(ask, ?refusal, "a change is refused");
+    judge(&vault.named, needed, matter, consent, &vault.ledger).inspect_err(|refusal| {
         // One alarm for all of them: they must not drive others out.
         if matches!(refusal, Refusal::Credential { .. }) {
             vault.alarm(
@@ -160,17 +159,23 @@ fn allow(room: &Room, vault: &Vault, change: &Change, consent: Consent) -> Resul
 /// Whether the deed that lies there may be amended like this; who does it.
 pub fn allow_amend(
     opened: &Opened,
-    next: &crate::deed::Configured,
+    next: &Configured,
     options: InitOptions,
     consent: Consent,
 ) -> Result<String, Refusal> {
     let people = &opened.deed.people;
-    let matter = Matter::amend(&opened.deed, next, options)?;
-    consent.check(people, people.change_signatures, matter)?.keep(&opened.ledger)
+    judge(people, people.change_signatures, Matter::amend(&opened.deed, next, options)?, consent, &opened.ledger)
 }
 
 /// Whether the ledger that lies there may be taken whatever the token remembers of it; who takes it.
 pub fn allow_rollback(opened: &Opened, consent: Consent) -> Result<String, Refusal> {
     let people = &opened.deed.people;
-    consent.check(people, people.change_signatures, Matter::rollback(opened)?)?.keep(&opened.ledger)
+    judge(people, people.change_signatures, Matter::rollback(opened)?, consent, &opened.ledger)
+}
+
+/// Puts it on record, or the refusal into the log.
+fn judge(named: &Named, needed: u64, matter: Matter, consent: Consent, ledger: &Ledger) -> Result<String, Refusal> {
+    let (ask, by) = (matter.about.ask.clone(), consent.who.clone());
+    let kept = consent.check(named, needed, matter).and_then(|warrant| warrant.keep(ledger));
+    kept.inspect_err(|refusal| tracing::warn!(ask, by, ?refusal, "a change is refused"))
 }

@@ -5,10 +5,13 @@ use crate::change_statement::{self, Approved};
 use crate::clock;
 use crate::ledger::{Condition, Ledger, audit};
 use crate::people::{self, Named};
-use crate::statement::{LONGEST, Unfit};
+use crate::statement::Unfit;
 use ipc::{CredentialFault, Refusal, SignedStatement};
 use rusqlite::Transaction;
 use serde_json::{Value, json};
+
+/// So far above the time, seconds, a serial may be: a clock that was set back a little since the draft is no fault.
+const AHEAD: u64 = 60 * 60;
 
 /// Who asks for a change, and what they brought. None of it was looked at.
 pub struct Consent {
@@ -73,8 +76,9 @@ impl Warrant {
         });
         if let (Some(approved), Value::Object(fields)) = (&self.approved, &mut fields) {
             let last = Condition::ChangeSerial.read(t)?;
-            // Far above there would be no next one, or an old ledger's would come back.
-            if approved.serial <= last || approved.serial > last.max(now).saturating_add(LONGEST) {
+            // Far above there would be no next one, and after an old ledger was put back it would be good again.
+            let most = now.saturating_add(AHEAD).max(last.saturating_add(1));
+            if approved.serial <= last || approved.serial > most {
                 return Ok(Err(CredentialFault::ChangeSerial));
             }
             Condition::ChangeSerial.write(t, approved.serial)?;
