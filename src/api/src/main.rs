@@ -132,6 +132,7 @@ async fn attend(
 
 /// `eprintln!` would panic where standard error is closed.
 fn fails(code: u8, why: &dyn std::fmt::Display) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "signing-agent-api: {why}");
+    // In one piece, for other rooms may write to the same.
+    let _ = std::io::stderr().write_all(format!("signing-agent-api: {why}\n").as_bytes());
     ExitCode::from(code)
 }

@@ -17,7 +17,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err((code, words)) => {
             // Where stderr is closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "signing-agent-courier: {words}");
+            // In one piece, for other rooms may write to the same.
+            let _ = std::io::stderr().write_all(format!("signing-agent-courier: {words}\n").as_bytes());
             ExitCode::from(code)
         }
     }

@@ -74,7 +74,8 @@ fn main() {
         Ok(code) => code,
         Err((code, words)) => {
             // Where stderr is closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "signing-agent-vault: {words}");
+            // In one piece, for other rooms may write to the same.
+            let _ = std::io::stderr().write_all(format!("signing-agent-vault: {words}\n").as_bytes());
             code
         }
     };

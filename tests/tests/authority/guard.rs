@@ -1,10 +1,17 @@
 //! What the rooms read, nobody else may be able to write.
 
 use crate::board::{Board, POLICY, said};
-use signing_agent_tests::{APPROVE_ALL, House, Settings};
+use signing_agent_tests::{APPROVE_ALL, House, Settings, Signal, signal};
 use std::fs::{self, Permissions};
+use std::io::{Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a house may take that is to end by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -14,13 +21,33 @@ fn mode(path: &Path, mode: u32) {
 fn refused(house: &House, path: &Path, bad: u32, room: &str) {
     let good = fs::metadata(path).unwrap().permissions().mode();
     mode(path, bad);
-    let (code, words) = said(&house.output(&["run"]));
-    // Where all rooms say it, their words come at once and mixed.
-    let prefix = if room.is_empty() { String::new() } else { format!("signing-agent-{room}: ") };
-    let wanted = [prefix, format!("{} can be written by others (mode {bad:o}, owner uid ", path.display())];
+    let (code, words) = ended(house);
+    let wanted = [
+        format!("signing-agent-{room}"),
+        format!(" {} can be written by others (mode {bad:o}, owner uid ", path.display()),
+    ];
     assert!(code == 78 && wanted.iter().all(|part| words.contains(part)), "{}: {code} {words}", path.display());
     assert!(words.contains(&format!("chmod go-w {}", path.display())), "{words}");
     mode(path, good);
+}
+
+/// How `run` ended, and its words. One that goes on is at fault, and is ended.
+fn ended(house: &House) -> (i32, String) {
+    let log = tempfile::tempfile().unwrap();
+    let mut run = house.command(&["run"]).stderr(log.try_clone().unwrap()).stdout(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while run.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            signal(run.id(), Signal::TERM);
+            run.wait().unwrap();
+            return (-1, "it goes on".into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let (mut words, mut log) = (String::new(), log);
+    log.rewind().unwrap();
+    log.read_to_string(&mut words).unwrap();
+    (run.wait().unwrap().code().unwrap_or(-1), words)
 }
 
 #[test]
