@@ -2,7 +2,7 @@
 
 use crate::board::{Board, NAMESPACE, said, with};
 use crate::door::Door;
-use ipc::{Answer, Ask};
+use ipc::{ActionId, Answer, Ask, Change, Refusal, Scope};
 use serde_json::{Value, json};
 use signing_agent_tests::{House, Settings};
 use std::process::Command;
@@ -109,6 +109,20 @@ fn each_change_takes_signatures_over_its_own_arguments_and_what_takes_power_away
         let (code, words) = said(&board.says(command));
         assert!(code == 4 && words.contains("2 of [alice, bob, carol]"), "{command:?} {code} {words}");
     }
+    // Whatever the command sends: this is the lane itself.
+    let mut lane = Door::connect(&board.house, "admin.sock");
+    let action = ActionId::try_from(open.clone()).unwrap();
+    let scopes = Scope::Decide.into();
+    for change in [
+        Change::Release { action },
+        Change::TokenAdd { name: "desk".into(), scopes, seconds: None, per_minute: None },
+        Change::Unfreeze,
+        Change::ConfirmClock,
+        Change::RegistrationOpen { seconds: 60 },
+    ] {
+        let answer = lane.ask(&Ask::Change { change, statements: Vec::new() });
+        assert!(matches!(answer, Answer::Refused(Refusal::NeedsSigners(_))), "{answer:?}");
+    }
     let text = board.draft(add);
     assert!(text.contains("\"ask\":\"token add desk, scopes decide, 90 d\""), "{text}");
     for other in [
@@ -133,9 +147,7 @@ fn each_change_takes_signatures_over_its_own_arguments_and_what_takes_power_away
     assert_eq!(board.action(&open), "rejected");
     let asks: Vec<Value> = board.records("change").iter().map(|record| record["ask"].clone()).collect();
     assert_eq!(asks, ["token add desk, scopes decide, 90 d", "confirm-clock", "policy reload"]);
-    let Answer::Status(status) = Door::connect(&board.house, "admin.sock").ask(&Ask::Status) else {
-        panic!("no status")
-    };
+    let Answer::Status(status) = lane.ask(&Ask::Status) else { panic!("no status") };
     assert_eq!(status.changes.as_deref(), Some("2 of [alice, bob, carol]"));
 }
 
