@@ -4,6 +4,7 @@ use crate::agent::Secrets;
 use crate::deed::{self, Configured, Deed};
 use crate::files;
 use crate::ledger::{Ledger, audit, registration_window};
+use crate::partner_key;
 use crate::people::Named;
 use crate::reply::Reply;
 use crate::room::{Room, Trouble};
@@ -181,6 +182,9 @@ fn amend(
         }
         let [sealed_bls, sealed_mpin] = secrets.seal(&recipients).map_err(|e| e.to_string())?;
         files::write(&bls, &sealed_bls).and_then(|()| files::write(&mpin, &sealed_mpin)).map_err(|e| at(&bls, &e))?;
+    }
+    if deed.recipients != recipients {
+        partner_key::seal_anew(config, token, &recipients)?;
     }
     let deed = Deed::new(keys, recipients, people, deed.agent);
     deed.write(&config.state.deed(), token).map_err(|e: deed::Error| e.to_string())?;

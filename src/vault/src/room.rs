@@ -14,7 +14,8 @@ use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
 use crate::{
-    access, authority, decide, drafts, explain, feed, init, listing, operator, reload, settle, status, tokens, watchdog,
+    access, authority, decide, drafts, explain, feed, init, listing, operator, partner_key, reload, settle, status,
+    tokens, watchdog,
 };
 use config::Config;
 use config::seams::crash_point;
@@ -170,6 +171,10 @@ impl Room {
         settle::resume(self, &vault);
         *self.work.write().unwrap_or_else(PoisonError::into_inner) = Ok(vault.clone());
         tracing::info!(registered = vault.agent().is_some(), "ready");
+        if vault.agent().is_some() {
+            // What a crash left of it.
+            partner_key::remove(self, &vault);
+        }
         decide::be_patient(self.clone(), vault.clone());
         access::watch_expiry(self.clone(), vault.clone(), vault.wall_clock.latest());
         // What a policy of an earlier life held is this one's to judge.
@@ -249,9 +254,11 @@ impl Room {
             Ask::ActionStory(action) => listing::story(self, action, reply),
             Ask::RegistrationWindow => access::window::tell(self, reply),
             Ask::RegistrationClose => access::window::close(self, reply),
-            Ask::Doctor | Ask::Register { .. } | Ask::PartnerKey { .. } => {
-                reply.refuse(Refusal::NotReady("unbuilt".into()))
+            Ask::PartnerKey { make } => partner_key::on_ask(self, make, reply),
+            Ask::Register { name, api_key, private_key } => {
+                partner_key::register(self, name, api_key, private_key, reply);
             }
+            Ask::Doctor => reply.refuse(Refusal::NotReady("unbuilt".into())),
         }
     }
 
