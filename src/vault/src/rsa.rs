@@ -98,7 +98,7 @@ fn armoured(label: &str, der: &[u8]) -> Zeroizing<String> {
             pem.push('\n');
         }
     }
-    if body.len() % 64 != 0 {
+    if !body.len().is_multiple_of(64) {
         pem.push('\n');
     }
     pem.push_str(&format!("-----END {label}-----\n"));
