@@ -1,10 +1,12 @@
 //! `signing-agent statement`, `approve` and `reject`: a person's word on a held action.
 
-use crate::ask::{self, Places};
+use crate::ask;
+use crate::context::Context;
 use crate::error::Error;
 use crate::words;
 use clap::Args;
 use ipc::{ActionId, Answer, Ask, Change, Credentials, Secret, SignedStatement, StatementDraft, Verb};
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Args)]
 pub struct Draft {
-    /// The action's id, as the feed has it.
+    /// The action's id, as the feed and `actions list` have it.
     action: String,
     /// For its rejection; for its approval if absent.
     #[arg(long)]
@@ -41,14 +43,15 @@ pub struct Decision {
 }
 
 /// Prints what is to be signed, and says on stderr what that is about.
-pub fn statement(config_path: &Path, draft: Draft) -> Result<(), Error> {
+pub fn statement(context: &Context, draft: Draft) -> Result<(), Error> {
     let verb = if draft.reject { Verb::Reject } else { Verb::Approve };
     let seconds = draft.expires.as_secs();
-    let places = Places::find(config_path)?;
-    match places.ask(&Ask::Statement { action: action(&draft.action)?, verb, seconds }, PATIENCE)? {
-        None => Err(places.nobody()),
-        Some(Answer::Statement(StatementDraft { text, facts, words: why })) => {
-            words::print(&text)?;
+    match context.ask(&Ask::Statement { action: action(&draft.action)?, verb, seconds }, PATIENCE)? {
+        Answer::Statement(StatementDraft { text, facts, words: why }) => {
+            context.tell(|| text.clone(), || json!({ "statement": text, "facts": facts, "words": why }))?;
+            if context.json {
+                return Ok(());
+            }
             let mut about: String = facts.iter().map(|facts| format!("  {}\n", words::plain(facts))).collect();
             about += &format!("  {}\n", words::plain(&why));
             let hint = "Look at it, write it to a file as it is, and sign that: ssh-keygen -Y sign -n signing-agent -f KEY FILE";
@@ -56,32 +59,33 @@ pub fn statement(config_path: &Path, draft: Draft) -> Result<(), Error> {
             let _ = write!(io::stderr(), "The action:\n{about}{hint}\n");
             Ok(())
         }
-        Some(_) => Err(ask::beside_the_point()),
+        _ => Err(ask::beside_the_point()),
     }
 }
 
 /// Approves or rejects it, with what was brought.
-pub fn decide(config_path: &Path, verb: Verb, decision: Decision) -> Result<(), Error> {
+pub fn decide(context: &Context, verb: Verb, decision: Decision) -> Result<(), Error> {
     let id = action(&decision.action)?;
     let credentials = credentials(&decision)?;
-    let places = Places::find(config_path)?;
-    let question = match verb {
-        Verb::Approve if credentials.is_empty() => {
-            Ask::Change { change: Change::Release { action: id }, statements: Vec::new() }
-        }
-        _ => Ask::Decide { action: id, verb, credentials },
+    let answer = match verb {
+        Verb::Approve if credentials.is_empty() => context.change(Change::Release { action: id }, PATIENCE)?,
+        _ => context.ask(&Ask::Decide { action: id, verb, credentials }, PATIENCE)?,
     };
-    match places.ask(&question, PATIENCE)? {
-        None => Err(places.nobody()),
-        Some(Answer::Decided { verb: done }) if done == verb => {
-            let done = if verb == Verb::Approve { "Approved" } else { "Rejected" };
-            words::print(&format!("{done}: {}\n", decision.action))
+    let action = &decision.action;
+    match answer {
+        Answer::Decided { verb: done } if done == verb => {
+            let (done, status) =
+                if verb == Verb::Approve { ("Approved", "approved") } else { ("Rejected", "rejected") };
+            context.tell(|| format!("{done}: {action}\n"), || json!({ "id": action, "status": status }))
         }
-        Some(Answer::Counted { have, needed, words: missing }) => {
-            words::print(&format!("Counted: {have} of {needed}; held. Missing: {}\n", words::plain(&missing)))?;
+        Answer::Counted { have, needed, words: missing } => {
+            let text = || format!("Counted: {have} of {needed}; held. Missing: {}\n", words::plain(&missing));
+            let value =
+                || json!({ "id": action, "status": "held", "have": have, "needed": needed, "missing": missing });
+            context.tell(text, value)?;
             Err(Error::Counted)
         }
-        Some(_) => Err(ask::beside_the_point()),
+        _ => Err(ask::beside_the_point()),
     }
 }
 
@@ -115,6 +119,6 @@ fn read(path: &Path, most: usize) -> Result<String, Error> {
     }
 }
 
-fn action(text: &str) -> Result<ActionId, Error> {
-    ActionId::try_from(text.to_owned()).map_err(|e| Error::Action(e.to_string()))
+pub fn action(text: &str) -> Result<ActionId, Error> {
+    ActionId::try_from(text.to_owned()).map_err(|e| Error::Usage(e.to_string()))
 }

@@ -1,39 +1,55 @@
-//! `signing-agent status`: one screen, trouble first; or the same as JSON.
+//! `signing-agent status`: one screen, trouble first and what to do last; or the same as JSON.
 
-use crate::ask::{self, Places};
+mod json;
+mod todo;
+
+use crate::context::Context;
 use crate::error::Error;
-use crate::words;
-use ipc::{Answer, Ask, FeedState, Status};
-use serde::Serialize;
-use std::collections::BTreeMap;
-use std::path::Path;
+use crate::layout;
+use crate::terminal::{Look, Paint};
+use crate::words::{self, plain};
+use ipc::{FeedState, Status};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(10);
-
-pub fn status(config_path: &Path, as_json: bool) -> Result<(), Error> {
-    let places = Places::find(config_path)?;
-    match places.ask(&Ask::Status, PATIENCE)? {
-        None => Err(places.nobody()),
-        Some(Answer::Status(status)) => {
-            words::print(&if as_json { json(&status)? } else { screen(&status) })?;
-            if status.trouble.is_some() { Err(Error::Trouble) } else { Ok(()) }
-        }
-        Some(_) => Err(ask::beside_the_point()),
-    }
+pub fn status(context: &Context) -> Result<(), Error> {
+    let status = context.status()?;
+    context.tell(|| screen(&status, Look::of_stdout()), || json::json(&status))?;
+    if status.trouble.is_some() { Err(Error::Trouble) } else { Ok(()) }
 }
 
-fn screen(status: &Status) -> String {
+fn screen(status: &Status, look: Look) -> String {
     let mut text = String::new();
-    if let Some(trouble) = &status.trouble {
-        text += &format!("TROUBLE: {}\n\n", words::plain(trouble));
-    }
-    for alarm in &status.alarms {
-        text += &format!("ALARM: {}\n", words::plain(alarm));
-    }
-    if !status.alarms.is_empty() {
+    let mut first = |paint, word: &str, words: &str| {
+        let said = layout::paragraph(&format!("{word}: {}", plain(words)), 2, look.width);
+        text += &said.replacen(word, &look.paint(paint, word), 1);
+    };
+    status.trouble.iter().for_each(|words| first(Paint::Red, "TROUBLE", words));
+    status.alarms.iter().for_each(|words| first(Paint::Red, "ALARM", words));
+    status.warnings.iter().for_each(|words| first(Paint::Yellow, "WARNING", words));
+    if !text.is_empty() {
         text.push('\n');
     }
+    text += &layout::rows(&rows(status), look.width);
+    let title = |title: &str| layout::title(title, look);
+    if let Some(audit) = &status.audit {
+        // In one piece, however wide the terminal is, to be copied.
+        text += &title("Key of the audit log's checkpoints (keep it elsewhere)");
+        text += &format!("  {}\n", plain(&audit.key));
+    }
+    if !status.fingerprints.is_empty() {
+        text += &title("Fingerprints (SHA-256 of the public keys)");
+        text += &layout::rows(&status.fingerprints, look.width);
+        let advice = "Compare the agentID and these with the custody console before the agent joins a custody group.";
+        text += &layout::paragraph(advice, 0, look.width);
+    }
+    text += &title("What to do");
+    for step in todo::todo(status) {
+        text += &layout::paragraph(&format!("- {}", plain(&step)), 2, look.width);
+    }
+    text
+}
+
+fn rows(status: &Status) -> Vec<(String, String)> {
     let mut rows: Vec<(&str, String)> = Vec::new();
     match &status.agent {
         Some(agent) => rows.extend([
@@ -41,7 +57,10 @@ fn screen(status: &Status) -> String {
             ("agentID", agent.agent_id.clone()),
             ("registered", words::time(agent.registered_at)),
         ]),
-        None => rows.push(("agent", "not registered yet; a partner app does that (POST /api/v1/register)".into())),
+        None => {
+            rows.push(("agent", "not registered yet".into()));
+            rows.push(("registration", window(status.registration_open)));
+        }
     }
     rows.push(("token", status.token.clone()));
     rows.push(("feed", feed(&status.feed)));
@@ -54,28 +73,31 @@ fn screen(status: &Status) -> String {
         rows.extend(shadow.last.iter().map(|words| ("shadow differs", words.clone())));
     }
     rows.extend(status.callback.iter().map(|words| ("callback", words.clone())));
-    let counts: Vec<String> = status.actions.iter().map(|(state, count)| format!("{count} {state}")).collect();
-    rows.push(("actions", if counts.is_empty() { "none so far".into() } else { counts.join(", ") }));
+    rows.push(("actions", counted(&status.actions).unwrap_or_else(|| "none so far".into())));
     if let Some(audit) = &status.audit {
         rows.push(("audit log", format!("{} records, {} of them under a checkpoint", audit.records, audit.covered)));
         rows.push(("the token remembers", audit.memory.clone()));
     }
     let doors = status.doors.iter().map(|(door, here)| format!("{door} {}", if *here { "connected" } else { "AWAY" }));
     rows.push(("doors", doors.collect::<Vec<_>>().join(", ")));
+    rows.push(("refused callers", counted(&status.refused).unwrap_or_else(|| "none since the start".into())));
+    rows.push(("changes", status.changes.clone().unwrap_or_else(|| "by the operator alone".into())));
     rows.extend(status.recipients.iter().map(|recipient| ("sealed to", recipient.clone())));
     rows.push(("version", status.version.clone()));
-    let rows: Vec<(String, String)> = rows.into_iter().map(|(name, value)| (name.into(), value)).collect();
-    text += &words::table(&rows);
-    if let Some(audit) = &status.audit {
-        text +=
-            &format!("\nKey of the audit log\'s checkpoints (keep it elsewhere):\n  {}\n", words::plain(&audit.key));
+    rows.into_iter().map(|(name, value)| (name.into(), value)).collect()
+}
+
+/// `12 approved, 3 held`; `None` where there is nothing.
+fn counted(counts: &[(String, u64)]) -> Option<String> {
+    let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
+}
+
+fn window(left: Option<u64>) -> String {
+    match left {
+        Some(left) => format!("taken for {} still", words::span(left)),
+        None => "not taken now".into(),
     }
-    if !status.fingerprints.is_empty() {
-        text += "\nFingerprints (SHA-256 of the public keys):\n";
-        text += &words::table(&status.fingerprints);
-        text += "Compare the agentID and these with the custody console before the agent joins a custody group.\n";
-    }
-    text
 }
 
 fn feed(feed: &FeedState) -> String {
@@ -89,103 +111,32 @@ fn feed(feed: &FeedState) -> String {
     }
 }
 
-/// What `--json` prints: objects by name instead of lists of pairs, for scripts.
-#[derive(Serialize)]
-struct View<'a> {
-    version: &'a str,
-    trouble: Option<&'a str>,
-    agent: Option<AgentView<'a>>,
-    token: &'a str,
-    fingerprints: BTreeMap<&'a str, &'a str>,
-    recipients: &'a [String],
-    feed: FeedView<'a>,
-    policy: &'a str,
-    callback: Option<&'a str>,
-    policy_loaded: Option<u64>,
-    shadow: Option<ShadowView<'a>>,
-    actions: BTreeMap<&'a str, u64>,
-    doors: BTreeMap<&'a str, bool>,
-    audit: Option<AuditView<'a>>,
-    alarms: &'a [String],
-}
+#[cfg(test)]
+mod tests {
+    use super::json::tests::working;
+    use super::*;
+    use crate::terminal::PLAIN;
 
-#[derive(Serialize)]
-struct ShadowView<'a> {
-    policy: &'a str,
-    judged: u64,
-    differing: u64,
-    skipped: u64,
-    last: &'a [String],
-}
-
-#[derive(Serialize)]
-struct AuditView<'a> {
-    records: u64,
-    /// How many of them a checkpoint covers.
-    covered: u64,
-    key: &'a str,
-    memory: &'a str,
-    frozen: bool,
-}
-
-#[derive(Serialize)]
-struct AgentView<'a> {
-    #[serde(rename = "agentID")]
-    agent_id: &'a str,
-    name: &'a str,
-    /// Unix seconds.
-    registered_at: u64,
-}
-
-/// `idle`, `connecting`, `open` or `closed`, the last with why and when it is tried again.
-#[derive(Serialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
-enum FeedView<'a> {
-    Idle,
-    Connecting,
-    Open,
-    Closed { why: &'a str, retry_ms: u64 },
-}
-
-fn json(status: &Status) -> Result<String, Error> {
-    let view = View {
-        version: &status.version,
-        trouble: status.trouble.as_deref(),
-        agent: status.agent.as_ref().map(|agent| AgentView {
-            agent_id: &agent.agent_id,
-            name: &agent.name,
-            registered_at: agent.registered_at,
-        }),
-        token: &status.token,
-        fingerprints: status.fingerprints.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        recipients: &status.recipients,
-        feed: match &status.feed {
-            FeedState::Idle => FeedView::Idle,
-            FeedState::Connecting => FeedView::Connecting,
-            FeedState::Open => FeedView::Open,
-            FeedState::Closed { why, retry_ms } => FeedView::Closed { why, retry_ms: *retry_ms },
-        },
-        policy: &status.policy,
-        callback: status.callback.as_deref(),
-        policy_loaded: status.policy_loaded,
-        shadow: status.shadow.as_ref().map(|shadow| ShadowView {
-            policy: &shadow.policy,
-            judged: shadow.judged,
-            differing: shadow.differing,
-            skipped: shadow.skipped,
-            last: &shadow.last,
-        }),
-        actions: status.actions.iter().map(|(state, count)| (state.as_str(), *count)).collect(),
-        doors: status.doors.iter().map(|(door, here)| (door.as_str(), *here)).collect(),
-        audit: status.audit.as_ref().map(|audit| AuditView {
-            records: audit.records,
-            covered: audit.covered,
-            key: &audit.key,
-            memory: &audit.memory,
-            frozen: audit.frozen,
-        }),
-        alarms: &status.alarms,
-    };
-    let cause = |e: serde_json::Error| Error::System { what: "write the status as JSON", cause: e.into() };
-    serde_json::to_string_pretty(&view).map(|text| text + "\n").map_err(cause)
+    #[test]
+    fn a_screen_is_as_wide_as_the_terminal_and_nothing_in_it_steers_it() {
+        let evil = "\x1b[2J\u{9b}1m\u{202e}\r\n\x07 words ".repeat(12);
+        let status = Status {
+            trouble: Some(evil.clone()),
+            alarms: vec![evil.clone()],
+            warnings: vec![evil.clone()],
+            feed: FeedState::Closed { why: evil.clone(), retry_ms: 1 },
+            refused: vec![(evil, 7)],
+            changes: Some("2 of alice, bob".into()),
+            ..working()
+        };
+        for most in [None, Some(40), Some(60), Some(80), Some(100)] {
+            let told = screen(&status, Look { width: most, ..PLAIN });
+            assert!(!told.contains(['\x1b', '\u{9b}', '\r', '\u{202e}']), "{told:?}");
+            for line in told.lines() {
+                assert!(layout::width(line) <= most.unwrap_or(usize::MAX), "{most:?}: {line}");
+            }
+        }
+        let coloured = screen(&status, Look { width: Some(80), height: 24, colour: true });
+        assert!(coloured.starts_with("\x1b[31mTROUBLE\x1b[0m: "), "{coloured:?}");
+    }
 }
