@@ -15,10 +15,10 @@ use std::path::PathBuf;
 #[command(name = "signing-agent", version, max_term_width = 100)]
 pub struct Cli {
     /// The configuration.
-    #[arg(long, global = true, value_name = "PATH", default_value = config::DEFAULT_PATH)]
+    #[arg(long, global = true, value_name = "PATH", default_value = config::DEFAULT_PATH, display_order = 900)]
     pub config: PathBuf,
     /// Results on stdout as JSON, errors on stderr as one line of it.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub json: bool,
     #[command(subcommand)]
     pub command: Command,
@@ -114,11 +114,30 @@ pub enum Command {
     },
 }
 
-/// The whole tree, complete.
+/// What people type: the whole tree, complete, without steps of something else.
 pub fn tree() -> clap::Command {
-    let mut tree = Cli::command();
+    let mut tree = shown(&Cli::command());
     tree.build();
     tree
+}
+
+/// The same command without what is hidden below it. (clap has no way to take a subcommand out.)
+fn shown(command: &clap::Command) -> clap::Command {
+    let inner = command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(shown);
+    let mut same = clap::Command::new(command.get_name().to_owned())
+        .subcommand_required(command.is_subcommand_required_set())
+        .args(command.get_arguments())
+        .subcommands(inner);
+    if let Some(about) = command.get_about() {
+        same = same.about(about.clone());
+    }
+    if let Some(about) = command.get_long_about() {
+        same = same.long_about(about.clone());
+    }
+    match command.get_version() {
+        Some(version) => same.version(version.to_owned()),
+        None => same,
+    }
 }
 
 #[cfg(test)]
@@ -129,10 +148,9 @@ mod tests {
 
     /// Each command that does something and is no step of something else, by its whole name, with itself.
     fn leaves(command: &clap::Command, name: &str, found: &mut Vec<(String, clap::Command)>) {
-        let mut inner =
-            command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help").peekable();
+        let mut inner = command.get_subcommands().filter(|sub| sub.get_name() != "help").peekable();
         if inner.peek().is_none() {
-            found.push((name.to_owned(), command.clone()));
+            found.push((name.to_owned(), command.clone().term_width(0)));
         }
         inner.for_each(|sub| leaves(sub, &format!("{name} {}", sub.get_name()), found));
     }
@@ -177,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_documents_and_help_have_every_exit_code() {
-        let (page, help) = (page(), tree().render_long_help().to_string());
+        let (page, help) = (page(), tree().term_width(0).render_long_help().to_string());
         for (code, meaning) in EXITS {
             assert!(page.contains(&format!("| {code} | {meaning} |")), "{code}: {meaning}");
             assert!(help.contains(&format!("{code} {}", meaning.replace(';', ","))), "{code}: {help}");

@@ -98,7 +98,7 @@ impl Error {
             Error::Config(_) | Error::RoomConfig => ipc::EXIT_CONFIG,
             Error::NoVault { .. } => 3,
             Error::NotAccepted | Error::Usage(_) | Error::Pairs(_) => 2,
-            Error::Counted => 4,
+            Error::Counted | Error::RefusedBy(Refusal::NeedsSigners(_)) => 4,
             _ => 1,
         }
     }

@@ -52,24 +52,28 @@ pub fn wrap(text: &str, most: usize) -> Vec<String> {
     lines
 }
 
-/// `name  value` lines, indented, the values under each other; or under their names where a value would be broken else.
+/// `name  value` lines, indented, the values under each other. A value with a word that is too long to stand there stands under its
+/// name; in a very narrow terminal each does.
 pub fn rows(rows: &[(String, String)], most: Option<usize>) -> String {
     let rows: Vec<(String, String)> = rows.iter().map(|(name, value)| (plain(name), plain(value))).collect();
     let names = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
     let Some(most) = most.map(|most| most.max(NARROWEST)) else {
         return rows.iter().map(|(name, value)| format!("  {}  {value}\n", padded(name, names))).collect();
     };
-    let beside = most.saturating_sub(names + 4);
     let longest = rows.iter().flat_map(|(_, value)| value.split(' ')).map(width).max().unwrap_or(0);
-    if beside < 20 || (longest > beside && beside < 64) {
-        let under = |value: &str| wrap(value, most - 4).iter().map(|line| format!("    {line}\n")).collect::<String>();
-        return rows.iter().map(|(name, value)| format!("  {name}\n{}", under(value))).collect();
-    }
+    // A fingerprint stands in 80 columns if the gap gives way.
+    let gap = if names + 3 + longest == most { 1 } else { 2 };
+    let beside = most.saturating_sub(2 + names + gap);
     let row = |(name, value): &(String, String)| {
+        let fits = |word: &str| width(word) <= beside || (is_hex(word) && beside >= 32);
+        if beside < 20 || !value.split(' ').all(fits) {
+            let under = wrap(value, most - 4).iter().map(|line| format!("    {line}\n")).collect::<String>();
+            return format!("  {name}\n{under}");
+        }
         let mut name = padded(name, names);
         let mut text = String::new();
         for line in wrap(value, beside) {
-            text += &format!("  {name}  {line}\n");
+            text += &format!("  {name}{}{line}\n", " ".repeat(gap));
             name = " ".repeat(names);
         }
         text
@@ -96,7 +100,12 @@ fn pieces(word: &str, most: usize) -> Vec<String> {
     if width(word) <= most {
         return vec![word.to_owned()];
     }
-    let even = if most >= 16 && word.bytes().all(|b| b.is_ascii_hexdigit()) { most / 16 * 16 } else { most };
+    let even = if most >= 16 && is_hex(word) {
+        let lines = word.len().div_ceil(most / 16 * 16);
+        word.len().div_ceil(lines).next_multiple_of(16)
+    } else {
+        most
+    };
     let mut pieces = vec![String::new()];
     let mut filled = 0;
     for character in word.chars() {
@@ -110,6 +119,10 @@ fn pieces(word: &str, most: usize) -> Vec<String> {
         }
     }
     pieces
+}
+
+fn is_hex(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Of Unicode's East Asian Width what matters: wide characters take two columns, marks none.
@@ -150,7 +163,10 @@ mod tests {
             assert_eq!(squeezed(&text), squeezed(&whole), "{most}");
         }
         assert_eq!(rows(&all[..1], None), format!("  identity (EC)  {hash}\n"));
-        assert_eq!(wrap(&hash, 40), [&hash[..32], &hash[32..]]);
+        assert_eq!(wrap(&hash, 60), [&hash[..32], &hash[32..]], "evenly");
+        assert_eq!(rows(&all[..1], Some(80)), format!("  identity (EC) {hash}\n"));
+        let pair = format!("  identity (EC)  {}\n{}{}\n", &hash[..32], " ".repeat(17), &hash[32..]);
+        assert_eq!(rows(&all[..1], Some(60)), pair);
     }
 
     #[test]

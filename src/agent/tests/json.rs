@@ -6,6 +6,7 @@ mod house;
 use house::{House, fresh, texts, vault};
 use ipc::{Answer, Ask, Change, InitReport, Refusal, Reloaded, Scope, Secret, StatementDraft, TokenInfo};
 use serde_json::{Value, json};
+use std::fs;
 
 fn answer(ask: &Ask) -> Answer {
     let info = TokenInfo {
@@ -48,7 +49,7 @@ fn every_result_is_json_where_that_is_asked_for_and_stderr_is_silent() {
     let house = House::new();
     vault(&house.lane("admin.sock"), answer);
     let policy = house.path("p.toml");
-    std::fs::write(&policy, "[[rule]]\nname = \"all\"\nverdict = \"hold\"\n").unwrap();
+    fs::write(&policy, "[[rule]]\nname = \"all\"\nverdict = \"hold\"\n").unwrap();
     let policy = policy.to_str().unwrap();
     let token = json!({
         "name": "desk", "scopes": ["decide"], "per_minute": null, "made": 1, "expires": 2, "used": null
@@ -117,12 +118,11 @@ fn every_error_is_a_line_of_json_on_stderr_with_a_name_that_stays() {
     says("actions list --since yesterday --json", 2, "usage");
     says("recover --json", 2, "usage");
     says("policy check missing.toml --json", 1, "system");
-    std::fs::write(house.path("bad.toml"), "nonsense").unwrap();
+    fs::write(house.path("bad.toml"), "nonsense").unwrap();
     says("policy check bad.toml --json", 1, "policy");
     let refusals = [
         (Refusal::NotReady("no \x1b[2Jtoken".into()), "not-ready"),
         (Refusal::Access(ipc::AccessFault::RegistrationClosed), "registration-closed"),
-        (Refusal::NeedsSigners("2 of alice, bob".into()), "needs-signers"),
         (Refusal::Busy, "busy"),
         (Refusal::Backend { status: 401, words: "no".into() }, "backend"),
     ];
@@ -131,6 +131,10 @@ fn every_error_is_a_line_of_json_on_stderr_with_a_name_that_stays() {
     for (_, name) in &refusals {
         says("freeze --json", 1, name);
     }
+    fs::remove_file(house.lane("admin.sock")).unwrap();
+    let needs = Answer::Refused(Refusal::NeedsSigners("2 of alice, bob".into()));
+    vault(&house.lane("admin.sock"), move |_| needs.clone());
+    says("unfreeze --json", 4, "needs-signers");
     house.configure("[hsm]\nmodul = \"x\"\n");
     says("status --json", 78, "config");
 }

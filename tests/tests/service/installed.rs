@@ -102,6 +102,9 @@ fn manual_pages_and_completions_name_every_command_and_are_the_same_each_time() 
             assert!(command.iter().all(|name| completion.contains(name.as_str())), "{command:?}");
         }
     }
+    for completion in &completions {
+        assert!(!completion.contains("shim"), "a step of something else is no command");
+    }
     assert_eq!(
         fs::read_dir(dir.join("man")).unwrap().count(),
         all.len(),

@@ -20,12 +20,14 @@ pub struct Table {
 
 pub fn table(actions: &[ActionLine], look: Look, now: u64) -> Table {
     let ids = actions.iter().map(|line| width(&plain(line.id.as_str()))).max().unwrap_or(0).max(2);
-    let head = fields("STATUS", "AGE", "LEFT", "ID", ids);
+    let columns = Columns::that_fit(look.width, ids);
+    let head = columns.fields("STATUS", "AGE", "LEFT", "ID");
     let two = look.width.is_some_and(|most| most < WIDE.max(ids + 60));
     let head = if two { head } else { format!("{head}  WHAT") };
     let row = |line: &ActionLine| {
         let (id, about) = (plain(line.id.as_str()), about(line));
-        let mut first = fields(line.state.as_str(), &span(now.saturating_sub(line.seen)), &left(line, now), &id, ids);
+        let age = span(now.saturating_sub(line.seen));
+        let mut first = columns.fields(line.state.as_str(), &age, &left(line, now), &id);
         let second = if two && !about.is_empty() { Some(format!("  {about}")) } else { None };
         if !two && !about.is_empty() {
             first = format!("{first}  {about}");
@@ -38,8 +40,27 @@ pub fn table(actions: &[ActionLine], look: Look, now: u64) -> Table {
     Table { head: look.paint(Paint::Bold, &fitted(head.trim_end(), look)), rows: actions.iter().map(row).collect() }
 }
 
-fn fields(status: &str, age: &str, left: &str, id: &str, ids: usize) -> String {
-    format!("{}  {}  {}  {}", padded(status, STATUS), padded(age, SPAN), padded(left, SPAN), padded(id, ids))
+/// Those before what an action is about. The id is what is typed again: in a narrow terminal the others give way.
+#[derive(Clone, Copy)]
+struct Columns {
+    age: bool,
+    left: bool,
+    ids: usize,
+}
+
+impl Columns {
+    fn that_fit(most: Option<usize>, ids: usize) -> Columns {
+        let room = |spans: usize| most.is_none_or(|most| STATUS + 2 + spans * (SPAN + 2) + ids <= most);
+        Columns { age: room(2), left: room(1), ids }
+    }
+
+    fn fields(self, status: &str, age: &str, left: &str, id: &str) -> String {
+        let mut text = padded(status, STATUS);
+        for span in [self.age.then_some(age), self.left.then_some(left)].into_iter().flatten() {
+            text += &format!("  {}", padded(span, SPAN));
+        }
+        format!("{text}  {}", padded(id, self.ids))
+    }
 }
 
 fn fitted(text: &str, look: Look) -> String {
@@ -147,6 +168,8 @@ pub mod tests {
         );
         let narrow = table(&all[..1], Look { width: Some(60), ..PLAIN }, 1_000_900);
         assert_eq!(narrow.rows, [["held       15 min   over     w1", "  ApproveWithdraw: 0.5 ETH to 0xa2Ba: no rule"]]);
+        let narrower = |most| table(&all[1..], Look { width: Some(most), ..PLAIN }, 1_000_060).head;
+        assert_eq!([narrower(50), narrower(40)], ["STATUS     LEFT     ID", "STATUS     ID"], "the id stays whole");
         let coloured = table(&all[..1], Look { colour: true, ..PLAIN }, 1_000_060);
         assert!(coloured.rows[0][0].starts_with("\x1b[33mheld\x1b[0m  "), "{:?}", coloured.rows);
     }

@@ -32,7 +32,7 @@ fn text(story: &ActionStory, look: Look) -> String {
     row("verdict", line.verdict.clone());
     row("rule", line.rule.clone());
     row("why", line.why.clone());
-    row("released by", story.release.clone());
+    row("may be released by", story.release.clone());
     row("approved so far by", Some(story.approvals.join(", ")).filter(|who| !who.is_empty()));
     row("decided by", line.decided_by.clone());
     row("policy SHA-256", story.policy.clone());
@@ -48,32 +48,36 @@ fn text(story: &ActionStory, look: Look) -> String {
         let says = story.facts.get(n).cloned().unwrap_or_default();
         text += &layout::rows(&[("says".into(), says), ("SHA-256".into(), digest.clone())], look.width);
     }
-    if !story.timeline.is_empty() {
-        text += &title("What happened");
-        text += &story.timeline.iter().map(|moment| moment_of(moment, look)).collect::<String>();
-    }
-    text + &next(story, &id, look)
-}
-
-fn moment_of(moment: &Moment, look: Look) -> String {
-    let Moment { record, at, what, words } = moment;
-    let line = format!("  {}  {}: {}  [record {record}]", words::time(*at), plain(what), plain(words));
-    layout::paragraph(&line, 4, look.width).replacen(&line[..2], "  ", 1)
-}
-
-/// What an operator can do about it.
-fn next(story: &ActionStory, id: &str, look: Look) -> String {
-    let advice = match story.line.state {
-        ActionState::Held => format!(
-            "To release it: `signing-agent actions approve {id}`, or for an approver `signing-agent statement {id}`. To reject it: \
-             `signing-agent actions reject {id}`. Why each rule does not approve it: `signing-agent policy explain {id}`."
-        ),
-        ActionState::Failed | ActionState::Unknown => {
-            "What became of it the backend knows: look in the custody console.".into()
+    let moments: Vec<(String, String)> = story.timeline.iter().map(moment_of).collect();
+    for (name, rows) in [("What happened", moments), ("What to do", todo(story, &id))] {
+        if !rows.is_empty() {
+            text += &title(name);
+            text += &layout::rows(&rows, look.width);
         }
-        _ => return String::new(),
-    };
-    format!("\n{}", layout::paragraph(&advice, 0, look.width))
+    }
+    text
+}
+
+fn moment_of(moment: &Moment) -> (String, String) {
+    let Moment { record, at, what, words } = moment;
+    (words::time(*at), format!("{what}: {words} [record {record}]"))
+}
+
+/// What an operator can type about it.
+fn todo(story: &ActionStory, id: &str) -> Vec<(String, String)> {
+    let command = |what: &str, command: &str| (what.to_owned(), format!("signing-agent {command} {id}"));
+    match story.line.state {
+        ActionState::Held => vec![
+            command("release it", "actions approve"),
+            command("let people sign", "statement"),
+            command("reject it", "actions reject"),
+            command("see each rule", "policy explain"),
+        ],
+        ActionState::Failed | ActionState::Unknown => {
+            vec![("ask the backend".to_owned(), "what became of it the custody console knows".to_owned())]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn as_json(story: &ActionStory) -> Value {
@@ -120,7 +124,7 @@ mod tests {
             "2 of alice, bob",
             "approved so far by  alice",
             "Message 1 of 1\n  says     withdrawal of 0.5 ETH\n  SHA-256  cd34",
-            "  1970-01-01 00:00:00 UTC  judged: hold: no rule  [record 7]\n",
+            "  1970-01-01 00:00:00 UTC  judged: hold: no rule [record 7]\n",
             "signing-agent actions approve w1",
         ] {
             assert!(told.contains(words), "{words} in {told}");

@@ -76,7 +76,7 @@ fn rows(status: &Status) -> Vec<(String, String)> {
     rows.push(("actions", counted(&status.actions).unwrap_or_else(|| "none so far".into())));
     if let Some(audit) = &status.audit {
         rows.push(("audit log", format!("{} records, {} of them under a checkpoint", audit.records, audit.covered)));
-        rows.push(("the token remembers", audit.memory.clone()));
+        rows.push(("token remembers", audit.memory.clone()));
     }
     let doors = status.doors.iter().map(|(door, here)| format!("{door} {}", if *here { "connected" } else { "AWAY" }));
     rows.push(("doors", doors.collect::<Vec<_>>().join(", ")));
