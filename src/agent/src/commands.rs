@@ -206,6 +206,22 @@ mod tests {
     }
 
     #[test]
+    fn the_documents_have_every_code_of_an_error() {
+        let page = page();
+        for (source, function) in
+            [(include_str!("error.rs"), "pub fn name(&self)"), (include_str!("words.rs"), "pub fn name(refusal")]
+        {
+            let body = source.split_once(function).unwrap().1.split_once("\n    }\n").unwrap().0;
+            let names: Vec<&str> =
+                body.lines().filter_map(|line| line.split_once("=> \"")?.1.split('"').next()).collect();
+            assert!(names.len() > 12, "{names:?}");
+            for name in names {
+                assert!(page.contains(&format!("`{name}`")), "{name} is not in commands.md");
+            }
+        }
+    }
+
+    #[test]
     fn secrets_are_no_arguments() {
         for arguments in [["--api-key", "k"], ["--private-key", "k"]] {
             let line = ["signing-agent", "register", "--name", "n"].into_iter().chain(arguments);

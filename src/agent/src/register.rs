@@ -10,6 +10,7 @@ use ipc::{Answer, Ask, MAX_NAME, MAX_PRIVATE_KEY, Refusal, Secret, Status};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,7 +42,11 @@ pub fn register(context: &Context, options: &Options) -> Result<(), Error> {
     let api_key = match &options.api_key_file {
         Some(path) => of_file(context, path, MAX_NAME * 4)?,
         None if options.api_key_stdin => {
-            read(&mut io::stdin().lock(), MAX_NAME * 4).map_err(Error::system("read the API key on stdin"))?
+            // The descriptor itself: std's stdin keeps what it has read.
+            let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+            stdin
+                .and_then(|mut stdin| read(&mut stdin, MAX_NAME * 4))
+                .map_err(Error::system("read the API key on stdin"))?
         }
         None => trimmed(&terminal::secret("API key (it is not shown): ", MAX_NAME * 4)?),
     };

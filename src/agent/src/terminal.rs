@@ -80,23 +80,22 @@ pub fn secret(prompt: &str, most: usize) -> Result<Zeroizing<String>, Error> {
     let failed = Error::system("ask on the terminal");
     let mut asked = || {
         let before = tcgetattr(&terminal)?;
-        let signals = Signals::new([SIGINT, SIGTERM])?;
-        let handle = signals.handle();
-        restore_on_signal(signals, terminal.try_clone()?, before.clone());
+        restore_on_signal(terminal.try_clone()?, before.clone())?;
         let mut unseen = before.clone();
         unseen.local_modes -= LocalModes::ECHO;
         tcsetattr(&terminal, OptionalActions::Flush, &unseen)?;
         // Once nothing is shown any more: who types at the first letter of it is not seen.
         let line = terminal.write_all(prompt.as_bytes()).and_then(|()| line(&mut terminal, most));
         tcsetattr(&terminal, OptionalActions::Flush, &before)?;
-        handle.close();
         terminal.write_all(b"\n")?;
         line
     };
     asked().map_err(failed)
 }
 
-fn restore_on_signal(mut signals: Signals, mut terminal: File, before: Termios) {
+/// From now on to the end of the program: a signal that was once heard does nothing by itself any more.
+fn restore_on_signal(mut terminal: File, before: Termios) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
             // Both fail only where the terminal has gone.
@@ -105,6 +104,7 @@ fn restore_on_signal(mut signals: Signals, mut terminal: File, before: Termios) 
             std::process::exit(crate::error::INTERRUPTED.into());
         }
     });
+    Ok(())
 }
 
 fn line(terminal: &mut File, most: usize) -> io::Result<Zeroizing<String>> {

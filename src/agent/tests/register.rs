@@ -104,6 +104,25 @@ fn a_key_that_is_typed_is_not_shown() {
 }
 
 #[test]
+fn ctrl_c_at_the_prompt_ends_it_and_the_terminal_shows_again_what_is_typed() {
+    let (house, asked) = house();
+    let agent = house.path("signing-agent").display().to_string();
+    let line = format!("{agent} --config agent.toml register --name desk; echo code $?; stty -a");
+    let mut command = std::process::Command::new("script");
+    command.args(["-qfec", &line, "out"]).current_dir(house.dir.path()).stdin(Stdio::piped()).stdout(Stdio::null());
+    // It goes on after a command that took Ctrl-C and ended by itself.
+    command.env("SHELL", "/bin/bash");
+    let mut script = command.spawn().expect("util-linux's script is there");
+    until(|| house.read("out").contains("API key"), || house.read("out"));
+    script.stdin.as_mut().unwrap().write_all(b"half a key\x03").unwrap();
+    until(|| script.try_wait().unwrap().is_some(), || house.read("out"));
+    let out = house.read("out");
+    assert!(!out.contains("half a key"), "{out}");
+    assert!(out.contains("code 130") && out.contains(" echo ") && !out.contains(" -echo "), "{out}");
+    assert!(!asked.lock().unwrap().iter().any(|ask| matches!(ask, Ask::Register { .. })));
+}
+
+#[test]
 fn a_refused_registration_says_why_and_what_to_do() {
     for (refusal, words) in [
         (Refusal::Access(ipc::AccessFault::RegistrationClosed), "signing-agent registration open"),

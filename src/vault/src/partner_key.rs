@@ -94,6 +94,11 @@ fn tell(room: &Room, make: bool, who: &str) -> Result<PartnerKey, Refusal> {
     // The record first: there is never a key of which none speaks.
     vault.ledger.call(move |t| audit::append(t, "partner-key", &fields)).map_err(internal)?;
     files::write(&room.config.state.partner_key_sealed(), &sealed).map_err(internal)?;
+    if vault.agent().is_some() {
+        // It was registered meanwhile, by its partner app.
+        remove(room, &vault);
+        return Err(Refusal::AlreadyRegistered);
+    }
     tracing::info!(fingerprint, "a partner key was made");
     Ok(PartnerKey { public: pem, fingerprint, made: true })
 }
