@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::{layout, terminal, words};
 use clap::Args;
-use ipc::{Answer, Ask, MAX_NAME, MAX_PRIVATE_KEY, Refusal, Secret, Status};
+use ipc::{AccessFault, Answer, Ask, MAX_NAME, MAX_PRIVATE_KEY, Refusal, Secret, Status};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{self, Read};
@@ -64,6 +64,9 @@ pub fn register(context: &Context, options: &Options) -> Result<(), Error> {
 fn may_begin(context: &Context, options: &Options) -> Result<(), Error> {
     if context.status()?.agent.is_some() {
         return Err(Error::RefusedBy(Refusal::AlreadyRegistered));
+    }
+    if let Answer::RegistrationWindow(None) = context.ask(&Ask::RegistrationWindow, PATIENCE)? {
+        return Err(Error::RefusedBy(Refusal::Access(AccessFault::RegistrationClosed)));
     }
     if options.private_key_file.is_none() {
         context.ask(&Ask::PartnerKey { make: false }, PATIENCE)?;

@@ -18,7 +18,7 @@ fn answer(ask: &Ask) -> Answer {
             fingerprint: "ab12".into(),
             made: *make,
         }),
-        Ask::RegistrationWindow => Answer::RegistrationWindow(None),
+        Ask::RegistrationWindow => Answer::RegistrationWindow(Some(90)),
         Ask::Status => Answer::Status(Box::new(fresh())),
         _ => Answer::Noted,
     }
@@ -149,6 +149,7 @@ fn what_would_be_refused_anyway_is_refused_before_a_key_is_asked_for() {
     let status = ipc::Status { agent: Some(registered), ..fresh() };
     for (asked, refusal, words) in [
         (Ask::Status, Answer::Status(Box::new(status)), "registered already"),
+        (Ask::RegistrationWindow, Answer::RegistrationWindow(None), "signing-agent registration open"),
         (
             Ask::PartnerKey { make: false },
             Answer::Refused(Refusal::NotReady("there is no partner key".into())),
@@ -185,5 +186,5 @@ fn a_registration_window_is_opened_for_as_long_as_was_said() {
     }
     assert_eq!(texts(&house.output(&["registration", "close"])).0, Some(0));
     assert_eq!(asked.lock().unwrap().last(), Some(&Ask::RegistrationClose));
-    assert!(texts(&house.output(&["registration", "status"])).1.contains("No registration is taken"));
+    assert!(texts(&house.output(&["registration", "status"])).1.contains("taken for 90 s still"));
 }

@@ -2,7 +2,7 @@
 //! alone, used for a registration, and removed once one succeeded; each step is on record. Its private half never leaves this room.
 
 use crate::files;
-use crate::ledger::audit;
+use crate::ledger::{audit, registration_window};
 use crate::registration;
 use crate::reply::Reply;
 use crate::room::Room;
@@ -10,7 +10,7 @@ use crate::rsa::{self, PublicHalf};
 use crate::vault::Vault;
 use config::Config;
 use hsm::{Token, seal};
-use ipc::{Answer, PartnerKey, Refusal, Registration, Secret};
+use ipc::{AccessFault, Answer, PartnerKey, Refusal, Registration, Secret};
 use serde_json::json;
 use std::sync::{Arc, PoisonError};
 use std::{fmt, thread};
@@ -29,10 +29,10 @@ pub fn on_ask(room: &Arc<Room>, make: bool, reply: Reply) {
 pub fn register(room: &Arc<Room>, name: String, api_key: Secret, private_key: Option<Secret>, reply: Reply) {
     let room = room.clone();
     thread::spawn(move || {
-        let key = match private_key {
+        let key = may_register(&room).and_then(|()| match private_key {
             Some(brought) => Ok(rsa::base64_of(&brought)),
             None => sealed(&room, &reply.who()),
-        };
+        });
         let registration = key.and_then(|key| {
             Registration::new(&name, api_key.expose(), &key).map_err(|field| {
                 Refusal::Init(format!("{field} is blank or too long: it is not what the custody console gave out"))
@@ -103,12 +103,21 @@ fn tell(room: &Room, make: bool, who: &str) -> Result<PartnerKey, Refusal> {
     Ok(PartnerKey { public: pem, fingerprint, made: true })
 }
 
-/// The sealed key as a registration takes it; that it is used is on record first.
-fn sealed(room: &Room, who: &str) -> Result<Zeroizing<String>, Refusal> {
+/// The operator too opens a window for it first: that is a change, which people may have to sign.
+fn may_register(room: &Room) -> Result<(), Refusal> {
     let vault = room.vault()?;
     if vault.agent().is_some() {
         return Err(Refusal::AlreadyRegistered);
     }
+    match vault.ledger.call(registration_window::left).map_err(internal)? {
+        Some(_) => Ok(()),
+        None => Err(Refusal::Access(AccessFault::RegistrationClosed)),
+    }
+}
+
+/// The sealed key as a registration takes it; that it is used is on record first.
+fn sealed(room: &Room, who: &str) -> Result<Zeroizing<String>, Refusal> {
+    let vault = room.vault()?;
     if !room.config.state.partner_key_sealed().exists() {
         return Err(none());
     }

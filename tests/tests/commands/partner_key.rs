@@ -99,6 +99,28 @@ fn a_registration_that_fails_keeps_the_key_for_the_next_try_and_a_restart() {
 }
 
 #[test]
+fn the_operator_too_registers_only_while_a_window_is_open() {
+    let house = House::start(Settings::default());
+    let window = |verb: &str| said(&house, &["registration", verb]).1;
+    assert_eq!(window("status")["open"], true, "init has opened one");
+    assert_eq!(window("close")["open"], false);
+    let key = new_key(&house);
+    let (code, _, err) = register(&house, &key);
+    assert!(code == Some(1) && err.contains("registration-closed"), "{err}");
+    // What the command asks before, a captured one leaves out.
+    let lane = house.state().join("lanes/admin.sock");
+    let api_key = ipc::Secret::new("the-api-key".into());
+    let question = ipc::Ask::Register { name: "desk-1".into(), api_key, private_key: None };
+    let answer = ipc::ask_once(&lane, &question, std::time::Duration::from_secs(60)).unwrap();
+    let closed = ipc::Refusal::Access(ipc::AccessFault::RegistrationClosed);
+    assert_eq!(answer, ipc::Answer::Refused(closed));
+    assert_eq!(steps(&house), ["made"], "and the key was not opened");
+    assert_eq!(house.stats()["initOk"], 0);
+    assert_eq!(window("open")["seconds"], 3600);
+    assert_eq!(register(&house, &key).0, Some(0), "{}", house.log());
+}
+
+#[test]
 fn a_key_of_ones_own_registers_too_as_pem_or_as_base64_of_it() {
     use base64::Engine;
     for as_pem in [true, false] {
