@@ -101,7 +101,7 @@ pub enum Command {
     ///
     /// Example: signing-agent version
     Version,
-    /// Write the manual pages and the shells' completions into a new directory: a step of the build.
+    /// Write the manual pages and the shells' completions into DIR: a step of the build.
     #[command(hide = true)]
     Generate { dir: PathBuf },
     /// Set LISTEN_PID and become a room: a step of `run`.

@@ -5,6 +5,7 @@ use super::state;
 use crate::ask::{self, Places};
 use crate::context::Context;
 use crate::error::Error;
+use crate::progress::Progress;
 use crate::terminal::Look;
 use crate::{policy, words};
 use clap::Args;
@@ -31,7 +32,9 @@ pub fn list(context: &Context, options: &Options) -> Result<(), Error> {
     let since = options.since.as_deref().map(since).transpose()?.unwrap_or(0);
     let query = ActionQuery { states: options.status.clone(), since, after: None, limit: MOST_LISTED };
     let places = context.places()?;
+    let progress = Progress::of("listing", "");
     let (actions, more) = newest(&places, query, options.limit as usize)?;
+    drop(progress);
     let all = || json!({ "actions": actions.iter().map(lines::as_json).collect::<Vec<_>>(), "more": more });
     context.tell(|| text(&actions, Look::of_stdout(), words::now()), all)?;
     if more {
@@ -45,7 +48,7 @@ pub fn newest(places: &Places, mut query: ActionQuery, limit: usize) -> Result<(
     let mut all = Vec::new();
     loop {
         query.limit = u16::try_from(limit - all.len()).unwrap_or(MOST_LISTED).min(MOST_LISTED);
-        match places.ask(&Ask::Actions(query.clone()), PATIENCE)?.ok_or_else(|| places.nobody())? {
+        match places.ask_unseen(&Ask::Actions(query.clone()), PATIENCE)?.ok_or_else(|| places.nobody())? {
             Answer::ActionList(ActionList { actions, next }) => {
                 let none = actions.is_empty();
                 all.extend(actions);

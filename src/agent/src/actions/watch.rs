@@ -1,15 +1,16 @@
 //! `signing-agent actions watch`: by asking again and again. On a terminal it is a live table, else a line for each change.
 
 use super::lines::{about, as_json};
+use super::list::newest;
 use super::live::Live;
 use super::{is_open, state};
-use crate::ask::{self, Places};
+use crate::ask::Places;
 use crate::context::{Context, PATIENCE};
 use crate::error::Error;
 use crate::terminal::{self, Look};
 use crate::words;
 use clap::Args;
-use ipc::{ActionId, ActionLine, ActionList, ActionQuery, ActionState, Answer, Ask, MOST_LISTED};
+use ipc::{ActionId, ActionLine, ActionQuery, ActionState, Answer, Ask, MOST_LISTED};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ use std::thread;
 use std::time::Duration;
 
 const OPEN: [ActionState; 4] = [ActionState::Seen, ActionState::Held, ActionState::Approving, ActionState::Rejecting];
+/// Of what is open the newest.
+const MOST_OPEN: usize = 1000;
 /// Of what has left both lists so many are asked about one by one.
 const MOST_LOST: usize = 50;
 
@@ -113,18 +116,15 @@ impl Watched {
     /// All that is open, what is newest, and what was open before; each once.
     fn look(&mut self, places: &Places) -> Result<Vec<ActionLine>, Error> {
         let mut all = BTreeMap::new();
-        for states in [OPEN.to_vec(), Vec::new()] {
+        for (states, most) in [(OPEN.to_vec(), MOST_OPEN), (Vec::new(), MOST_LISTED.into())] {
             let query = ActionQuery { states, since: 0, after: None, limit: MOST_LISTED };
-            match answer(places, &Ask::Actions(query))? {
-                Answer::ActionList(ActionList { actions, .. }) => {
-                    all.extend(actions.into_iter().map(|line| (line.id.clone(), line)));
-                }
-                _ => return Err(ask::beside_the_point()),
-            }
+            let (actions, _) = newest(places, query, most)?;
+            all.extend(actions.into_iter().map(|line| (line.id.clone(), line)));
         }
-        let lost: Vec<ActionId> = self.open.drain(..).filter(|id| !all.contains_key(id)).take(MOST_LOST).collect();
-        for id in lost {
-            if let Answer::ActionStory(Some(story)) = answer(places, &Ask::ActionStory(id))? {
+        let lost = self.open.iter().filter(|id| !all.contains_key(*id)).take(MOST_LOST).cloned();
+        for id in lost.collect::<Vec<_>>() {
+            let answer = places.ask_unseen(&Ask::ActionStory(id), PATIENCE)?.ok_or_else(|| places.nobody())?;
+            if let Answer::ActionStory(Some(story)) = answer {
                 all.insert(story.line.id.clone(), story.line);
             }
         }
@@ -133,10 +133,6 @@ impl Watched {
         all.sort_by(|a, b| (b.seen, &b.id).cmp(&(a.seen, &a.id)));
         Ok(all)
     }
-}
-
-fn answer(places: &Places, question: &Ask) -> Result<Answer, Error> {
-    places.ask_unseen(question, PATIENCE)?.ok_or_else(|| places.nobody())
 }
 
 /// What was told of in lines.
