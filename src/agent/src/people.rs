@@ -76,12 +76,12 @@ pub fn decide(context: &Context, verb: Verb, decision: Decision) -> Result<(), E
         Answer::Decided { verb: done } if done == verb => {
             let (done, status) =
                 if verb == Verb::Approve { ("Approved", "approved") } else { ("Rejected", "rejected") };
-            context.tell(|| format!("{done}: {action}\n"), || json!({ "id": action, "status": status }))
+            context.tell(|| format!("{done}: {action}\n"), || json!({ "actionID": action, "status": status }))
         }
         Answer::Counted { have, needed, words: missing } => {
             let text = || format!("Counted: {have} of {needed}; held. Missing: {}\n", words::plain(&missing));
             let value =
-                || json!({ "id": action, "status": "held", "have": have, "needed": needed, "missing": missing });
+                || json!({ "actionID": action, "status": "held", "have": have, "needed": needed, "missing": missing });
             context.tell(text, value)?;
             Err(Error::Counted)
         }

@@ -80,7 +80,7 @@ fn a_list_takes_as_many_pages_as_it_needs_and_says_where_there_is_more() {
     let (_, out, err) = texts(&house.output(&["actions", "list", "--limit", "500", "--json"]));
     let all: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((all["actions"].as_array().unwrap().len(), &all["more"], err.as_str()), (450, &false.into(), ""));
-    assert_eq!((&all["actions"][0]["id"], &all["actions"][0]["status"]), (&"w449".into(), &"held".into()));
+    assert_eq!((&all["actions"][0]["actionID"], &all["actions"][0]["status"]), (&"w449".into(), &"held".into()));
 }
 
 #[test]

@@ -69,8 +69,8 @@ fn every_result_is_json_where_that_is_asked_for_and_stderr_is_silent() {
         ("token add desk --scope decide", 0, added),
         ("token revoke desk", 0, json!({ "name": "desk", "revoked": true })),
         ("statement w1", 0, json!({ "statement": "t\n", "facts": ["f"], "words": "w" })),
-        ("actions reject w1", 0, json!({ "id": "w1", "status": "rejected" })),
-        ("approve w1", 4, json!({ "id": "w1", "status": "held", "have": 1, "needed": 2, "missing": "bob" })),
+        ("actions reject w1", 0, json!({ "actionID": "w1", "status": "rejected" })),
+        ("approve w1", 4, json!({ "actionID": "w1", "status": "held", "have": 1, "needed": 2, "missing": "bob" })),
         (
             "policy reload",
             0,

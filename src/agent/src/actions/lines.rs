@@ -93,10 +93,10 @@ pub fn paint(state: ActionState) -> Paint {
     }
 }
 
-/// These names stay: docs/commands.md has them.
+/// These names stay: docs/commands.md has them, and the HTTP API has the same.
 pub fn as_json(line: &ActionLine) -> Value {
     json!({
-        "id": line.id,
+        "actionID": line.id,
         "status": line.state.as_str(),
         "type": line.claim,
         "seen": line.seen,
@@ -105,8 +105,8 @@ pub fn as_json(line: &ActionLine) -> Value {
         "verdict": line.verdict,
         "rule": line.rule,
         "why": line.why,
-        "decided_by": line.decided_by,
-        "facts": line.facts,
+        "decidedBy": line.decided_by,
+        "summary": line.facts,
     })
 }
 

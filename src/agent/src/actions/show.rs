@@ -11,6 +11,9 @@ use crate::words::{self, plain};
 use ipc::{ActionState, ActionStory, Answer, Ask, Moment};
 use serde_json::{Value, json};
 
+/// Messages on a screen.
+const MOST_TOLD: usize = 64;
+
 pub fn show(context: &Context, id: &str) -> Result<(), Error> {
     match context.ask(&Ask::ActionStory(people::action(id)?), PATIENCE)? {
         Answer::ActionStory(Some(story)) => context.tell(|| text(&story, Look::of_stdout()), || as_json(&story)),
@@ -43,10 +46,14 @@ fn text(story: &ActionStory, look: Look) -> String {
         text += &title("Messages");
         text += "  They were not fetched yet, or there are none.\n";
     }
-    for (n, digest) in story.digests.iter().enumerate() {
+    for (n, digest) in story.digests.iter().enumerate().take(MOST_TOLD) {
         text += &title(&format!("Message {} of {}", n + 1, story.digests.len()));
         let says = story.facts.get(n).cloned().unwrap_or_default();
         text += &layout::rows(&[("says".into(), says), ("SHA-256".into(), digest.clone())], look.width);
+    }
+    if let Some(more @ 1..) = story.digests.len().checked_sub(MOST_TOLD) {
+        text.push('\n');
+        text += &layout::paragraph(&format!("{more} messages more: --json has their digests."), 0, look.width);
     }
     let moments: Vec<(String, String)> = story.timeline.iter().map(moment_of).collect();
     for (name, rows) in [("What happened", moments), ("What to do", todo(story, &id))] {
@@ -82,13 +89,13 @@ fn todo(story: &ActionStory, id: &str) -> Vec<(String, String)> {
 
 fn as_json(story: &ActionStory) -> Value {
     let moment = |m: &Moment| json!({ "record": m.record, "at": m.at, "what": m.what, "words": m.words });
-    let message = |(n, digest): (usize, &String)| json!({ "sha256": digest, "facts": story.facts.get(n) });
     let mut all = lines::as_json(&story.line);
     let more = json!({
         "policy": story.policy,
         "release": story.release,
         "approvals": story.approvals,
-        "messages": story.digests.iter().enumerate().map(message).collect::<Vec<_>>(),
+        "digests": story.digests,
+        "facts": story.facts,
         "timeline": story.timeline.iter().map(moment).collect::<Vec<_>>(),
     });
     if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
@@ -131,7 +138,16 @@ mod tests {
         }
         let json = as_json(&story());
         assert_eq!((&json["status"], &json["timeline"][0]["record"]), (&json!("held"), &json!(7)));
-        assert_eq!(json["messages"][0]["facts"], "withdrawal of 0.5 ETH");
+        assert_eq!((&json["facts"][0], &json["actionID"]), (&json!("withdrawal of 0.5 ETH"), &json!("w1")));
+    }
+
+    #[test]
+    fn of_very_many_messages_the_first_are_told_and_how_many_there_are() {
+        let story = ActionStory { digests: vec!["cd34".into(); MOST_TOLD + 3], ..story() };
+        let told = text(&story, PLAIN);
+        assert!(told.contains("Message 64 of 67") && !told.contains("Message 65"), "{told}");
+        assert!(told.contains("\n3 messages more"), "{told}");
+        assert_eq!(as_json(&story)["digests"].as_array().unwrap().len(), MOST_TOLD + 3);
     }
 
     #[test]
