@@ -70,7 +70,7 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::Denied(words) => format!("policy denies it, and nobody may release it: {}", plain(words)),
         Refusal::Window(words) | Refusal::NoSecondOpinion(words) => plain(words),
         Refusal::Access(fault) => fault.words(),
-        Refusal::NeedsSigners(words) => plain(words),
+        Refusal::NeedsSigners(words) | Refusal::Unexplained(words) => plain(words),
         Refusal::NeedsToken => "this takes a token with scope decide: --token-file FILE".into(),
         Refusal::NeedsApprovers(words) => format!(
             "it is released by signed statements (--statement FILE --signature FILE for each): {}",
@@ -115,6 +115,7 @@ pub fn name(refusal: &Refusal) -> &'static str {
         Refusal::Timeout => "timeout",
         Refusal::Malformed(_) => "malformed",
         Refusal::Busy => "busy",
+        Refusal::Unexplained(_) => "unexplained",
         Refusal::Init(_) => "refused",
         Refusal::Internal => "internal",
     }
