@@ -1,6 +1,6 @@
 //! The command line: what can be said, and what help says of it.
 
-use crate::{actions, audit, init, partner_key, people, policy, register, registration, token};
+use crate::{actions, audit, change, init, partner_key, people, policy, register, registration, token};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ pub enum Command {
     Statement(people::Draft),
     /// The same as `actions approve`.
     #[command(hide = true)]
-    Approve(people::Decision),
+    Approve(people::Approval),
     /// The same as `actions reject`.
     #[command(hide = true)]
     Reject(people::Decision),
@@ -84,11 +84,11 @@ pub enum Command {
     /// Allow signing again.
     ///
     /// Example: signing-agent unfreeze
-    Unfreeze,
+    Unfreeze(change::Signed),
     /// The wall clock, which jumped, has been looked after and is right: approve again.
     ///
     /// Example: signing-agent confirm-clock
-    ConfirmClock,
+    ConfirmClock(change::Signed),
     /// Go on with a state directory that is older than the token remembers, as after a restored backup.
     ///
     /// Example: signing-agent recover --accept-rollback
@@ -96,6 +96,8 @@ pub enum Command {
         /// Take it as it is: that is put on record, and the agent starts frozen.
         #[arg(long)]
         accept_rollback: bool,
+        #[command(flatten)]
+        signed: change::Signed,
     },
     /// Tell the version.
     ///

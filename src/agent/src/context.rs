@@ -1,6 +1,7 @@
 //! What all commands go by: the configuration, and whether their results are for a person or for a program.
 
 use crate::ask::{self, Places};
+use crate::change::Signed;
 use crate::error::Error;
 use crate::words;
 use ipc::{Answer, Ask, Change, Status};
@@ -28,9 +29,9 @@ impl Context {
         places.ask(question, patience)?.ok_or_else(|| places.nobody())
     }
 
-    /// What gives power to somebody.
-    pub fn change(&self, change: Change, patience: Duration) -> Result<Answer, Error> {
-        self.ask(&Ask::Change { change, statements: Vec::new() }, patience)
+    /// What gives power to somebody, with what was signed for it; `None` where it was only drafted.
+    pub fn change(&self, change: Change, signed: &Signed, patience: Duration) -> Result<Option<Answer>, Error> {
+        signed.ask(self, change, |question| self.ask(question, patience))
     }
 
     pub fn status(&self) -> Result<Box<Status>, Error> {

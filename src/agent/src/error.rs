@@ -47,6 +47,10 @@ pub enum Error {
     RefusedBy(Refusal),
     #[error("the ledger has no action {0}: neither the feed nor a client has named it yet")]
     NoAction(String),
+    #[error(
+        "nobody needs to sign this: type it without --draft. (Changes are signed where [people] change_signatures says so, policies by `[people] policy_signatures`)"
+    )]
+    NothingToSign,
     #[error("{0}")]
     Usage(String),
     #[error("the vault that was started for this {0}; its messages above say why")]
@@ -115,6 +119,7 @@ impl Error {
             Error::RefusedBy(refusal) => words::name(refusal),
             Error::Refused(_) => "refused",
             Error::NoAction(_) => "unknown-action",
+            Error::NothingToSign => "nothing-to-sign",
             Error::VaultDied(_) => "vault-died",
             Error::Taken(_) => "in-use",
             Error::Foreign { .. } => "other-user",

@@ -1,5 +1,6 @@
 //! `signing-agent init`: the vault does it, as its own user; where none runs, one is started for this one ask.
 
+use crate::change::Signed;
 use crate::context::Context;
 use crate::error::Error;
 use crate::{ask, own_vault, words};
@@ -16,16 +17,29 @@ pub struct Options {
     /// The PIN that the token refused has been looked after: try it again, once.
     #[arg(long)]
     try_pin_again: bool,
+    #[command(flatten)]
+    signed: Signed,
 }
 
-pub fn init(context: &Context, Options { amend, try_pin_again }: Options) -> Result<(), Error> {
-    let options = InitOptions { amend, try_pin_again };
-    let question = if options.amend {
-        Ask::Change { change: Change::Amend(options), statements: Vec::new() }
-    } else {
-        Ask::Init(options)
+pub fn init(context: &Context, options: &Options) -> Result<(), Error> {
+    let Options { amend, try_pin_again, signed } = options;
+    let options = InitOptions { amend: *amend, try_pin_again: *try_pin_again };
+    let mut running = false;
+    let mut ask = |question: &Ask| {
+        let (answer, runs) = own_vault::ask_any(&context.config, question)?;
+        running = runs;
+        Ok(answer)
     };
-    let (answer, running) = own_vault::ask_any(&context.config, &question)?;
+    let answer = match options.amend {
+        true => signed.ask(context, Change::Amend(options), ask)?,
+        false if signed.is_empty() => Some(ask(&Ask::Init(options))?),
+        false => {
+            return Err(Error::Usage(
+                "--amend alone takes --draft, --statement and --signature: nothing else is signed".into(),
+            ));
+        }
+    };
+    let Some(answer) = answer else { return Ok(()) };
     let Answer::Initialised(report) = answer else { return Err(ask::beside_the_point()) };
     context.tell(|| text(&report, running, &context.config), || as_json(&report))?;
     report.warnings.iter().for_each(|warning| context.note(&format!("warning: {}", words::plain(warning))));

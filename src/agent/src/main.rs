@@ -8,6 +8,7 @@ mod ask;
 mod audit;
 mod backoff;
 mod callback_key;
+mod change;
 mod commands;
 mod context;
 mod error;
@@ -37,7 +38,6 @@ use clap::error::ErrorKind;
 use commands::{Cli, Command};
 use context::Context;
 use error::Error;
-use ipc::Verb;
 use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 
 fn run(context: &Context, command: Command) -> Result<(), Error> {
     match command {
-        Command::Init(options) => init::init(context, options),
+        Command::Init(options) => init::init(context, &options),
         Command::Run => run::run(&context.config),
         Command::Status => status::status(context),
         Command::Register(options) => register::register(context, &options),
@@ -71,14 +71,14 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::CallbackKey => callback_key::print(context),
         Command::Audit(command) => audit::run(context, command),
         Command::Statement(draft) => people::statement(context, draft),
-        Command::Approve(decision) => people::decide(context, Verb::Approve, decision),
-        Command::Reject(decision) => people::decide(context, Verb::Reject, decision),
+        Command::Approve(approval) => people::approve(context, &approval),
+        Command::Reject(decision) => people::reject(context, &decision),
         Command::Token(command) => token::run(context, command),
         Command::Policy(command) => policy::run(context, command),
         Command::Freeze => stop::freeze(context),
-        Command::Unfreeze => stop::unfreeze(context),
-        Command::ConfirmClock => stop::confirm_clock(context),
-        Command::Recover { accept_rollback } => stop::recover(context, accept_rollback),
+        Command::Unfreeze(signed) => stop::unfreeze(context, &signed),
+        Command::ConfirmClock(signed) => stop::confirm_clock(context, &signed),
+        Command::Recover { accept_rollback, signed } => stop::recover(context, accept_rollback, &signed),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             context.tell(|| format!("signing-agent {version}\n"), || json!({ "version": version }))

@@ -1,15 +1,15 @@
 //! `signing-agent statement`, `approve` and `reject`: a person's word on a held action.
 
 use crate::ask;
+use crate::change::{Brought, Drafting, read};
 use crate::context::Context;
 use crate::error::Error;
 use crate::words;
 use clap::Args;
-use ipc::{ActionId, Answer, Ask, Change, Credentials, Secret, SignedStatement, StatementDraft, Verb};
+use ipc::{ActionId, Answer, Ask, Change, Credentials, Secret, StatementDraft, Verb};
 use serde_json::json;
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The vault answers a decision once the backend has accepted it, and waits for that as long as for a client's.
@@ -31,15 +31,44 @@ pub struct Draft {
 pub struct Decision {
     /// The action's id.
     action: String,
-    /// A statement that `signing-agent statement` wrote; with --signature, and again for each person.
-    #[arg(long, value_name = "FILE", requires = "signature")]
-    statement: Vec<PathBuf>,
-    /// The signature that `ssh-keygen -Y sign` made of it, in the same order.
-    #[arg(long, value_name = "FILE", requires = "statement")]
-    signature: Vec<PathBuf>,
+    #[command(flatten)]
+    brought: Brought,
     /// A file with a bearer token.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Approval {
+    #[command(flatten)]
+    decision: Decision,
+    #[command(flatten)]
+    drafting: Drafting,
+    /// What is brought is of the change signers, over a --draft: they release what nobody else must release.
+    #[arg(long, requires = "statement", conflicts_with = "token_file")]
+    change: bool,
+}
+
+/// Approves it, by whatever lets it go.
+pub fn approve(context: &Context, approval: &Approval) -> Result<(), Error> {
+    let Approval { decision, drafting, change } = approval;
+    let release = || Ok::<_, Error>(Change::Release { action: action(&decision.action)? });
+    if let Some(file) = &drafting.draft {
+        return drafting.write(context, file, release()?, |question| context.ask(question, PATIENCE));
+    }
+    let credentials = credentials(decision)?;
+    let question = if *change || credentials.is_empty() {
+        Ask::Change { change: release()?, statements: credentials.statements }
+    } else {
+        Ask::Decide { action: action(&decision.action)?, verb: Verb::Approve, credentials }
+    };
+    decide(context, Verb::Approve, decision, &question)
+}
+
+/// Rejects it, with what was brought.
+pub fn reject(context: &Context, decision: &Decision) -> Result<(), Error> {
+    let (action, credentials) = (action(&decision.action)?, credentials(decision)?);
+    decide(context, Verb::Reject, decision, &Ask::Decide { action, verb: Verb::Reject, credentials })
 }
 
 /// Prints what is to be signed, and says on stderr what that is about.
@@ -63,14 +92,8 @@ pub fn statement(context: &Context, draft: Draft) -> Result<(), Error> {
     }
 }
 
-/// Approves or rejects it, with what was brought.
-pub fn decide(context: &Context, verb: Verb, decision: Decision) -> Result<(), Error> {
-    let id = action(&decision.action)?;
-    let credentials = credentials(&decision)?;
-    let answer = match verb {
-        Verb::Approve if credentials.is_empty() => context.change(Change::Release { action: id }, PATIENCE)?,
-        _ => context.ask(&Ask::Decide { action: id, verb, credentials }, PATIENCE)?,
-    };
+fn decide(context: &Context, verb: Verb, decision: &Decision, question: &Ask) -> Result<(), Error> {
+    let answer = context.ask(question, PATIENCE)?;
     let action = &decision.action;
     match answer {
         Answer::Decided { verb: done } if done == verb => {
@@ -90,33 +113,13 @@ pub fn decide(context: &Context, verb: Verb, decision: Decision) -> Result<(), E
 }
 
 fn credentials(decision: &Decision) -> Result<Credentials, Error> {
-    let Decision { statement, signature, token_file, .. } = decision;
-    if statement.len() != signature.len() || statement.len() > ipc::MAX_STATEMENTS {
-        return Err(Error::Pairs(ipc::MAX_STATEMENTS));
-    }
-    let pairs = statement.iter().zip(signature).map(|(statement, signature)| {
-        Ok(SignedStatement {
-            statement: read(statement, ipc::MAX_STATEMENT)?,
-            signature: read(signature, ipc::MAX_SIGNATURE)?,
-        })
-    });
+    let Decision { brought, token_file, .. } = decision;
     let bearer = match token_file {
         // A newline at its end is the editor's.
         Some(path) => Some(Secret::new(read(path, ipc::MAX_BEARER + 1)?.trim().to_owned())),
         None => None,
     };
-    Ok(Credentials { bearer, statements: pairs.collect::<Result<_, Error>>()? })
-}
-
-/// A file's octets, which are text and so many at the most.
-fn read(path: &Path, most: usize) -> Result<String, Error> {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(most as u64 + 1).read_to_string(&mut text));
-    match read {
-        Ok(octets) if octets <= most => Ok(text),
-        Ok(_) => Err(Error::at(path)(io::Error::other(format!("longer than {most} octets: it is something else")))),
-        Err(e) => Err(Error::at(path)(e)),
-    }
+    Ok(Credentials { bearer, statements: brought.statements()? })
 }
 
 pub fn action(text: &str) -> Result<ActionId, Error> {

@@ -1,6 +1,7 @@
 //! `signing-agent registration open`, `close` and `status`: when a registration is taken.
 
 use crate::ask;
+use crate::change::Signed;
 use crate::context::{Context, PATIENCE};
 use crate::error::Error;
 use crate::words;
@@ -18,6 +19,8 @@ pub enum Command {
         /// For so long: 90s, 30m, 1h; a day at the most.
         #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = words::duration)]
         time: Duration,
+        #[command(flatten)]
+        signed: Signed,
     },
     /// Take none from now on.
     ///
@@ -31,11 +34,13 @@ pub enum Command {
 
 pub fn run(context: &Context, command: &Command) -> Result<(), Error> {
     match command {
-        Command::Open { time } => {
+        Command::Open { time, signed } => {
             let seconds = time.as_secs();
-            let Answer::Noted = context.change(Change::RegistrationOpen { seconds }, PATIENCE)? else {
-                return Err(ask::beside_the_point());
-            };
+            match context.change(Change::RegistrationOpen { seconds }, signed, PATIENCE)? {
+                None => return Ok(()),
+                Some(Answer::Noted) => {}
+                Some(_) => return Err(ask::beside_the_point()),
+            }
             let text = || {
                 format!(
                     "A registration is taken for {}: by the HTTP API (POST /api/v1/register), or by `signing-agent register`.\n",

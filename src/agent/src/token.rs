@@ -1,6 +1,7 @@
 //! `signing-agent token add`, `list` and `revoke`.
 
 use crate::ask;
+use crate::change::Signed;
 use crate::context::{Context, PATIENCE};
 use crate::error::Error;
 use crate::words;
@@ -26,6 +27,8 @@ pub enum Command {
         /// Calls that it may be used for within a minute; as many as it likes if absent.
         #[arg(long, value_name = "N")]
         per_minute: Option<u32>,
+        #[command(flatten)]
+        signed: Signed,
     },
     /// Tell which there are, and when each was used last, to the hour.
     ///
@@ -42,12 +45,11 @@ pub enum Command {
 
 pub fn run(context: &Context, command: Command) -> Result<(), Error> {
     match command {
-        Command::Add { name, scope, expires, per_minute } => {
+        Command::Add { name, scope, expires, per_minute, signed } => {
             let seconds = expires.map(|expires| expires.as_secs());
             let change = Change::TokenAdd { name, scopes: scope, seconds, per_minute };
-            let Answer::TokenAdded { token, info } = context.change(change, PATIENCE)? else {
-                return Err(ask::beside_the_point());
-            };
+            let Some(answer) = context.change(change, &signed, PATIENCE)? else { return Ok(()) };
+            let Answer::TokenAdded { token, info } = answer else { return Err(ask::beside_the_point()) };
             let value = || {
                 let mut about = one(&info);
                 about["token"] = token.expose().into();

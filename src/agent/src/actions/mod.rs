@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::people;
 use clap::Subcommand;
-use ipc::{ActionState, Verb};
+use ipc::ActionState;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -28,7 +28,7 @@ pub enum Command {
     /// Release a held action, with what the rule that holds it wants: nothing, a token, or people's signed statements.
     ///
     /// Example: signing-agent actions approve ACTION --statement s --signature s.sig
-    Approve(people::Decision),
+    Approve(people::Approval),
     /// Reject an action that is not decided yet.
     ///
     /// Example: signing-agent actions reject ACTION
@@ -43,8 +43,8 @@ pub fn run(context: &Context, command: Command) -> Result<(), Error> {
     match command {
         Command::List(options) => list::list(context, &options),
         Command::Show { action } => show::show(context, &action),
-        Command::Approve(decision) => people::decide(context, Verb::Approve, decision),
-        Command::Reject(decision) => people::decide(context, Verb::Reject, decision),
+        Command::Approve(approval) => people::approve(context, &approval),
+        Command::Reject(decision) => people::reject(context, &decision),
         Command::Watch(options) => watch::watch(context, options),
     }
 }

@@ -5,11 +5,11 @@ use crate::ask;
 use crate::context::Context;
 use crate::error::Error;
 use crate::words;
-use ipc::{Answer, Change};
+use ipc::{Answer, Ask, Change};
 use serde_json::json;
 
 pub fn reload(context: &Context) -> Result<(), Error> {
-    match context.change(Change::PolicyReload, PATIENCE)? {
+    match context.ask(&Ask::Change { change: Change::PolicyReload, statements: Vec::new() }, PATIENCE)? {
         Answer::PolicyReloaded(reloaded) => {
             reloaded.warnings.iter().for_each(|warning| context.note(&format!("warning: {}", words::plain(warning))));
             let serial = reloaded.serial.map(|serial| format!(", serial {serial}")).unwrap_or_default();
