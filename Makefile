@@ -15,13 +15,14 @@ PROFILE ?= release
 PROGRAMS = $(abspath $(or $(CARGO_TARGET_DIR),target))/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 PREFIX ?= /usr
 
-# Programs, units, users' and directories' descriptions, examples, documents; nothing is enabled or started (docs/install.md).
+# Programs, manual pages, completions, units, users' and directories' descriptions, examples, documents; nothing is enabled or started (docs/install.md).
 install:
 	packaging/install.sh "$(DESTDIR)" "$(PREFIX)" "$(PROGRAMS)"
 
 # target/debian/signing-agent_VERSION_ARCHITECTURE.deb, or the file or directory that DEB names.
 deb:
 	$(if $(NO_BUILD),,cargo build --profile $(PROFILE) --locked --workspace --bins)
+	packaging/generate.sh "$(PROGRAMS)/signing-agent" "$(PROGRAMS)/generated"
 	./install.sh dpkg-shlibdeps=dpkg-dev
 	@test -x $(TOOLS)/bin/cargo-deb || { echo "cargo-deb is built once, into $(TOOLS); this takes a few minutes"; \
 	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) cargo-deb@3.8.0 && rm -rf $(TOOLS)/target; }

@@ -23,6 +23,13 @@ put 644 share/signing-agent/policies docs/policies/*.toml
 put 644 share/signing-agent/policies/cases docs/policies/cases/*.toml
 put 644 share/signing-agent/drop-ins systemd/drop-ins/*.conf
 put 644 share/doc/signing-agent README.md docs/*.md packaging/debian/copyright
+generated=$(mktemp -d)
+trap 'rm -rf "$generated"' EXIT
+packaging/generate.sh "$programs/signing-agent" "$generated/all"
+put 644 share/man/man1 "$generated"/all/man/*
+put 644 share/bash-completion/completions "$generated/all/bash/signing-agent"
+put 644 share/zsh/vendor-completions "$generated/all/zsh/_signing-agent"
+put 644 share/fish/vendor_completions.d "$generated/all/fish/signing-agent.fish"
 # The units name their programs by whole paths.
 if [ "$prefix" != /usr ]; then
     sed -i "s|/usr/libexec/|$prefix/libexec/|; s|=+/usr/bin/|=+$prefix/bin/|; s|file:///usr/share/|file://$prefix/share/|" "$root"/lib/systemd/system/signing-agent*.{service,socket,target} \

@@ -1,9 +1,9 @@
 //! Finds the admin lane, and asks there.
 
 use crate::error::Error;
-use crate::words;
+use crate::progress::Progress;
 use config::Config;
-use ipc::{Answer, Ask, Refusal};
+use ipc::{Answer, Ask};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +36,12 @@ impl Places {
 
     /// The first vault's answer; `None` where nobody listens. A refusal is an error.
     pub fn ask(&self, question: &Ask, patience: Duration) -> Result<Option<Answer>, Error> {
+        let _progress = Progress::of("waiting for the vault", "");
+        self.ask_unseen(question, patience)
+    }
+
+    /// The same, where somebody else tells how it goes on.
+    pub fn ask_unseen(&self, question: &Ask, patience: Duration) -> Result<Option<Answer>, Error> {
         for lane in &self.lanes {
             if let Some(answer) = ask(lane, question, patience)? {
                 return Ok(Some(answer));
@@ -54,8 +60,7 @@ impl Places {
 pub fn ask(lane: &Path, question: &Ask, patience: Duration) -> Result<Option<Answer>, Error> {
     let no_answer = |why: String| Err(Error::NoAnswer { lane: lane.to_owned(), why });
     match ipc::ask_once(lane, question, patience) {
-        Ok(Answer::Refused(Refusal::NeedsSigners(told))) => Err(Error::NeedsSigners(words::plain(&told))),
-        Ok(Answer::Refused(refusal)) => Err(Error::Refused(words::refusal(&refusal))),
+        Ok(Answer::Refused(refusal)) => Err(Error::RefusedBy(refusal)),
         Ok(answer) => Ok(Some(answer)),
         Err(ipc::Error::Io(cause)) => match cause.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(None),

@@ -1,11 +1,14 @@
 //! `signing-agent audit export` and `audit verify` (docs/audit-log.md).
 
 use crate::ask::{self, Places};
+use crate::context::Context;
 use crate::error::Error;
+use crate::progress::Progress;
 use crate::words;
 use ::audit::{VerifyingKey, export};
 use clap::Subcommand;
 use ipc::{Answer, Ask, AuditPage};
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -36,16 +39,17 @@ pub enum Command {
     },
 }
 
-pub fn run(config_path: &Path, command: Command) -> Result<(), Error> {
+pub fn run(context: &Context, command: Command) -> Result<(), Error> {
     match command {
-        Command::Export { output } => export(config_path, output.as_deref()),
-        Command::Verify { file, public_key } => verify(config_path, &file, public_key.as_deref()),
+        Command::Export { output } => export(context, output.as_deref()),
+        Command::Verify { file, public_key } => verify(context, &file, public_key.as_deref()),
     }
 }
 
-fn export(config_path: &Path, output: Option<&Path>) -> Result<(), Error> {
-    let places = Places::find(config_path)?;
-    let ask = |question: Ask| places.ask(&question, PATIENCE)?.ok_or_else(|| places.nobody());
+fn export(context: &Context, output: Option<&Path>) -> Result<(), Error> {
+    let places = context.places()?;
+    let progress = Progress::of("exporting", "lines");
+    let ask = |question: Ask| places.ask_unseen(&question, PATIENCE)?.ok_or_else(|| places.nobody());
     let Answer::AuditCheckpoint { size } = ask(Ask::AuditCheckpoint)? else { return Err(ask::beside_the_point()) };
     let mut next = Some(0);
     let mut page = || match next.take() {
@@ -53,6 +57,7 @@ fn export(config_path: &Path, output: Option<&Path>) -> Result<(), Error> {
         Some(record) => match ask(Ask::AuditFrom { record })? {
             Answer::AuditPage(page) => {
                 next = page.next;
+                progress.more(page.lines.len() as u64);
                 Ok(Some(page))
             }
             _ => Err(ask::beside_the_point()),
@@ -72,12 +77,24 @@ fn export(config_path: &Path, output: Option<&Path>) -> Result<(), Error> {
             key
         }
     };
-    let _ = writeln!(
-        io::stderr(),
-        "signing-agent: {size} records and more; verify them with this key, and keep it where this machine does not reach:\n{}",
+    drop(progress);
+    let text = format!(
+        "{size} records and more; verify them with this key, and keep it where this machine does not reach:\n{}",
         words::plain(&key)
     );
-    Ok(())
+    let value = || json!({ "records": size, "key": key, "file": output });
+    match output {
+        // The export itself is what stands on stdout.
+        None if context.json => {
+            let _ = writeln!(io::stderr(), "{}", words::escaped(&value().to_string()));
+            Ok(())
+        }
+        _ if !context.json => {
+            context.note(&text);
+            Ok(())
+        }
+        _ => context.tell(String::new, value),
+    }
 }
 
 /// Writes up to the last checkpoint: what was recorded after it is the next export's. The checkpoints' key.
@@ -100,21 +117,24 @@ fn write(out: &mut dyn Write, page: &mut dyn FnMut() -> Result<Option<AuditPage>
     Ok(own)
 }
 
-fn verify(config_path: &Path, file: &Path, key: Option<&str>) -> Result<(), Error> {
+fn verify(context: &Context, file: &Path, key: Option<&str>) -> Result<(), Error> {
     let text = match key {
         Some(key) => match key.strip_prefix('@') {
             Some(path) => std::fs::read_to_string(path).map_err(Error::at(path))?,
             None => key.to_owned(),
         },
-        None => key_of_the_vault(config_path)?,
+        None => key_of_the_vault(&context.config)?,
     };
     let key: VerifyingKey = text.trim().parse().map_err(|e: ::audit::Error| Error::Key(e.to_string()))?;
     let reader: Box<dyn BufRead> = match file.to_str() {
         Some("-") => Box::new(io::stdin().lock()),
         _ => Box::new(BufReader::new(File::open(file).map_err(Error::at(file))?)),
     };
-    match export::verify(reader, &key) {
-        Ok(report) => words::print(&good(&report, key.name())),
+    let progress = Progress::of("verifying", "");
+    let verified = export::verify(reader, &key);
+    drop(progress);
+    match verified {
+        Ok(report) => context.tell(|| good(&report, key.name()), || as_json(&report, key.name())),
         Err(fault) => Err(Error::BadExport(words::plain(&format!("{fault}. {}", fault.known())))),
     }
 }
@@ -142,6 +162,18 @@ fn good(report: &export::Report, name: &str) -> String {
         report.checkpoints,
         report.covered.saturating_sub(1),
     )
+}
+
+fn as_json(report: &export::Report, name: &str) -> serde_json::Value {
+    json!({
+        "good": true,
+        "name": name,
+        "records": report.records,
+        "first_time": report.first_time,
+        "last_time": report.last_time,
+        "checkpoints": report.checkpoints,
+        "covered": report.covered,
+    })
 }
 
 #[cfg(test)]

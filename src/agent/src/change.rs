@@ -1,10 +1,12 @@
 //! Changes that people may have to sign: what they are to sign is drafted, and what they signed is brought (docs/authority.md).
 
 use crate::ask;
+use crate::context::Context;
 use crate::error::Error;
 use crate::words;
 use clap::Args;
 use ipc::{Answer, Ask, Change, ChangeDraft, SignedStatement};
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -47,11 +49,12 @@ impl Signed {
     /// Asks for the change with what was brought; or has it drafted, and then there is no answer to it.
     pub fn ask(
         &self,
+        context: &Context,
         change: Change,
         mut asks: impl FnMut(&Ask) -> Result<Answer, Error>,
     ) -> Result<Option<Answer>, Error> {
         match &self.drafting.draft {
-            Some(file) => self.drafting.write(file, change, asks).map(|()| None),
+            Some(file) => self.drafting.write(context, file, change, asks).map(|()| None),
             None => asks(&Ask::Change { change, statements: self.brought.statements()? }).map(Some),
         }
     }
@@ -61,6 +64,7 @@ impl Drafting {
     /// Writes the draft of this change to `file`, and says what it is and what to do with it.
     pub fn write(
         &self,
+        context: &Context,
         file: &Path,
         change: Change,
         mut asks: impl FnMut(&Ask) -> Result<Answer, Error>,
@@ -74,7 +78,12 @@ impl Drafting {
         // What is there may be a statement that others have signed, or something else that is dear to somebody.
         let written = File::create_new(file).and_then(|mut new| new.write_all(draft.text.as_bytes()));
         written.map_err(Error::at(file))?;
-        words::print(&told(&draft, file))
+        let value = || {
+            json!({
+                "draft": file, "text": draft.text, "needed": draft.needed, "signers": draft.signers, "about": draft.about
+            })
+        };
+        context.tell(|| told(&draft, file), value)
     }
 }
 
@@ -141,11 +150,15 @@ mod tests {
         let file = dir.path().join("draft");
         let signed =
             Signed { drafting: Drafting { draft: Some(file.clone()), ..Drafting::default() }, ..Signed::default() };
-        let nothing = signed.ask(Change::Unfreeze, |_| Ok(draft(0)));
+        let context = Context { config: PathBuf::new(), json: false };
+        let nothing = signed.ask(&context, Change::Unfreeze, |_| Ok(draft(0)));
         assert!(matches!(nothing, Err(Error::NothingToSign)) && !file.exists());
-        assert!(signed.ask(Change::Unfreeze, |_| Ok(draft(2))).unwrap().is_none());
+        assert!(signed.ask(&context, Change::Unfreeze, |_| Ok(draft(2))).unwrap().is_none());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"ask\":\"unfreeze\"}\n");
-        assert!(matches!(signed.ask(Change::Unfreeze, |_| Ok(draft(2))), Err(Error::At { .. })), "it is there already");
+        assert!(
+            matches!(signed.ask(&context, Change::Unfreeze, |_| Ok(draft(2))), Err(Error::At { .. })),
+            "it is there already"
+        );
     }
 
     #[test]

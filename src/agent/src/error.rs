@@ -1,6 +1,24 @@
-//! What can go wrong with a command, and its exit code.
+//! What can go wrong with a command, its exit code, and what programs know it by.
 
+use crate::words;
+use ipc::Refusal;
+use serde_json::json;
 use std::path::PathBuf;
+
+/// Ctrl-C at a prompt, as shells have it.
+pub const INTERRUPTED: u8 = 130;
+
+/// Every exit code, and what it means. docs/commands.md has the same table.
+#[cfg(test)]
+pub const EXITS: &[(u8, &str)] = &[
+    (0, "done"),
+    (1, "failed, refused, or in trouble"),
+    (2, "the command line is wrong"),
+    (3, "no vault answers"),
+    (4, "counted; more people are needed"),
+    (ipc::EXIT_CONFIG, "the configuration is at fault"),
+    (INTERRUPTED, "Ctrl-C at a prompt"),
+];
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -25,6 +43,16 @@ pub enum Error {
     Trouble,
     #[error("the vault refused: {0}")]
     Refused(String),
+    #[error("the vault refused: {}", words::refusal(.0))]
+    RefusedBy(Refusal),
+    #[error("the ledger has no action {0}: neither the feed nor a client has named it yet")]
+    NoAction(String),
+    #[error(
+        "nobody needs to sign this: type it without --draft. (Changes are signed where [people] change_signatures says so, policies by `[people] policy_signatures`)"
+    )]
+    NothingToSign,
+    #[error("{0}")]
+    Usage(String),
     #[error("the vault that was started for this {0}; its messages above say why")]
     VaultDied(String),
     #[error("{}: in use by another `signing-agent`; stop that one first, or give this one a [state] dir of its own", .0.display())]
@@ -50,19 +78,8 @@ pub enum Error {
     Hurried,
     #[error("the key: {0}")]
     Key(String),
-    #[error("{0}")]
-    Action(String),
     #[error("--statement and --signature come in pairs, at most {0} of them; more people come one after another")]
     Pairs(usize),
-    /// Words of the vault's, with what to do.
-    #[error("{0}")]
-    NeedsSigners(String),
-    #[error(
-        "nobody needs to sign this: type it without --draft. (Changes are signed where [people] change_signatures says so, policies by `[people] policy_signatures`)"
-    )]
-    NothingToSign,
-    #[error("{0}")]
-    Usage(&'static str),
     /// What counts was said on stdout.
     #[error("it is held until the rest has come")]
     Counted,
@@ -84,9 +101,50 @@ impl Error {
         match self {
             Error::Config(_) | Error::RoomConfig => ipc::EXIT_CONFIG,
             Error::NoVault { .. } => 3,
-            Error::NotAccepted | Error::Action(_) | Error::Pairs(_) | Error::Usage(_) => 2,
-            Error::Counted | Error::NeedsSigners(_) => 4,
+            Error::NotAccepted | Error::Usage(_) | Error::Pairs(_) => 2,
+            Error::Counted | Error::RefusedBy(Refusal::NeedsSigners(_)) => 4,
             _ => 1,
+        }
+    }
+
+    /// For programs: these names stay. docs/commands.md has them.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Error::Config(_) | Error::RoomConfig => "config",
+            Error::Said | Error::Policy(_) => "policy",
+            Error::NoVault { .. } => "no-vault",
+            Error::Closed { .. } => "not-permitted",
+            Error::NoAnswer { .. } => "no-answer",
+            Error::Trouble => "trouble",
+            Error::RefusedBy(refusal) => words::name(refusal),
+            Error::Refused(_) => "refused",
+            Error::NoAction(_) => "unknown-action",
+            Error::NothingToSign => "nothing-to-sign",
+            Error::VaultDied(_) => "vault-died",
+            Error::Taken(_) => "in-use",
+            Error::Foreign { .. } => "other-user",
+            Error::NotAccepted | Error::Usage(_) | Error::Pairs(_) => "usage",
+            Error::Listen { .. } => "listen",
+            Error::Counted => "more-people-needed",
+            Error::Key(_) => "key",
+            Error::BadExport(_) => "bad-export",
+            Error::TooLong(_)
+            | Error::NoRoom { .. }
+            | Error::At { .. }
+            | Error::System { .. }
+            | Error::Jail(_)
+            | Error::Hurried
+            | Error::Shim(_) => "system",
+        }
+    }
+
+    /// What stands on stderr, if anything does: a line.
+    pub fn told(&self, as_json: bool) -> Option<String> {
+        match self {
+            // It was told already.
+            Error::RoomConfig | Error::Said => None,
+            _ if as_json => Some(in_json(self.name(), &self.to_string())),
+            _ => Some(format!("signing-agent: {self}")),
         }
     }
 
@@ -98,4 +156,9 @@ impl Error {
     pub fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         move |cause| Error::System { what, cause }
     }
+}
+
+/// An error as programs read it.
+pub fn in_json(name: &str, text: &str) -> String {
+    words::escaped(&json!({ "error": { "code": name, "words": text } }).to_string())
 }

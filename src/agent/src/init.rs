@@ -1,36 +1,61 @@
 //! `signing-agent init`: the vault does it, as its own user; where none runs, one is started for this one ask.
 
 use crate::change::Signed;
+use crate::context::Context;
 use crate::error::Error;
 use crate::{ask, own_vault, words};
+use clap::Args;
 use ipc::{Answer, Ask, Change, InitOptions, InitReport};
-use std::io::{self, Write};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 
-pub fn init(config_path: &Path, options: InitOptions, signed: &Signed) -> Result<(), Error> {
+#[derive(Args)]
+pub struct Options {
+    /// Write the configuration's recipients and people into the deed, and seal the keys to the recipients anew.
+    #[arg(long)]
+    amend: bool,
+    /// The PIN that the token refused has been looked after: try it again, once.
+    #[arg(long)]
+    try_pin_again: bool,
+    #[command(flatten)]
+    signed: Signed,
+}
+
+pub fn init(context: &Context, options: &Options) -> Result<(), Error> {
+    let Options { amend, try_pin_again, signed } = options;
+    let options = InitOptions { amend: *amend, try_pin_again: *try_pin_again };
     let mut running = false;
     let mut ask = |question: &Ask| {
-        let (answer, runs) = own_vault::ask_any(config_path, question)?;
+        let (answer, runs) = own_vault::ask_any(&context.config, question)?;
         running = runs;
         Ok(answer)
     };
     let answer = match options.amend {
-        true => signed.ask(Change::Amend(options), ask)?,
+        true => signed.ask(context, Change::Amend(options), ask)?,
         false if signed.is_empty() => Some(ask(&Ask::Init(options))?),
         false => {
             return Err(Error::Usage(
-                "--amend alone takes --draft, --statement and --signature: nothing else is signed",
+                "--amend alone takes --draft, --statement and --signature: nothing else is signed".into(),
             ));
         }
     };
     let Some(answer) = answer else { return Ok(()) };
     let Answer::Initialised(report) = answer else { return Err(ask::beside_the_point()) };
-    words::print(&text(&report, running, config_path))?;
-    for warning in &report.warnings {
-        // Where stderr is closed there is nobody left to warn.
-        let _ = writeln!(io::stderr(), "signing-agent: warning: {}", words::plain(warning));
-    }
+    context.tell(|| text(&report, running, &context.config), || as_json(&report))?;
+    report.warnings.iter().for_each(|warning| context.note(&format!("warning: {}", words::plain(warning))));
     Ok(())
+}
+
+fn as_json(report: &InitReport) -> Value {
+    let fingerprints: Map<String, Value> =
+        report.fingerprints.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    json!({
+        "made": report.made,
+        "kept": report.kept,
+        "fingerprints": fingerprints,
+        "recipient": report.recipient,
+        "warnings": report.warnings,
+    })
 }
 
 fn text(report: &InitReport, running: bool, config_path: &Path) -> String {
@@ -52,7 +77,7 @@ fn text(report: &InitReport, running: bool, config_path: &Path) -> String {
         );
     }
     text += &if running {
-        "Next: see `signing-agent status`; a partner app can register the agent now.\n".to_owned()
+        "Next: `signing-agent status` says how it is doing and what to do.\n".to_owned()
     } else if config_path == Path::new(config::DEFAULT_PATH) {
         "Next: start the agent (`systemctl start signing-agent.target`, or `signing-agent run`).\n".to_owned()
     } else {

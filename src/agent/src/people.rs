@@ -1,13 +1,15 @@
 //! `signing-agent statement`, `approve` and `reject`: a person's word on a held action.
 
-use crate::ask::{self, Places};
+use crate::ask;
 use crate::change::{Brought, Drafting, read};
+use crate::context::Context;
 use crate::error::Error;
 use crate::words;
 use clap::Args;
 use ipc::{ActionId, Answer, Ask, Change, Credentials, Secret, StatementDraft, Verb};
+use serde_json::json;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The vault answers a decision once the backend has accepted it, and waits for that as long as for a client's.
@@ -15,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Args)]
 pub struct Draft {
-    /// The action's id, as the feed has it.
+    /// The action's id, as the feed and `actions list` have it.
     action: String,
     /// For its rejection; for its approval if absent.
     #[arg(long)]
@@ -48,13 +50,11 @@ pub struct Approval {
 }
 
 /// Approves it, by whatever lets it go.
-pub fn approve(config_path: &Path, approval: &Approval) -> Result<(), Error> {
+pub fn approve(context: &Context, approval: &Approval) -> Result<(), Error> {
     let Approval { decision, drafting, change } = approval;
     let release = || Ok::<_, Error>(Change::Release { action: action(&decision.action)? });
     if let Some(file) = &drafting.draft {
-        let places = Places::find(config_path)?;
-        let asks = |question: &Ask| places.ask(question, PATIENCE)?.ok_or_else(|| places.nobody());
-        return drafting.write(file, release()?, asks);
+        return drafting.write(context, file, release()?, |question| context.ask(question, PATIENCE));
     }
     let credentials = credentials(decision)?;
     let question = if *change || credentials.is_empty() {
@@ -62,24 +62,25 @@ pub fn approve(config_path: &Path, approval: &Approval) -> Result<(), Error> {
     } else {
         Ask::Decide { action: action(&decision.action)?, verb: Verb::Approve, credentials }
     };
-    decide(config_path, Verb::Approve, decision, &question)
+    decide(context, Verb::Approve, decision, &question)
 }
 
 /// Rejects it, with what was brought.
-pub fn reject(config_path: &Path, decision: &Decision) -> Result<(), Error> {
+pub fn reject(context: &Context, decision: &Decision) -> Result<(), Error> {
     let (action, credentials) = (action(&decision.action)?, credentials(decision)?);
-    decide(config_path, Verb::Reject, decision, &Ask::Decide { action, verb: Verb::Reject, credentials })
+    decide(context, Verb::Reject, decision, &Ask::Decide { action, verb: Verb::Reject, credentials })
 }
 
 /// Prints what is to be signed, and says on stderr what that is about.
-pub fn statement(config_path: &Path, draft: Draft) -> Result<(), Error> {
+pub fn statement(context: &Context, draft: Draft) -> Result<(), Error> {
     let verb = if draft.reject { Verb::Reject } else { Verb::Approve };
     let seconds = draft.expires.as_secs();
-    let places = Places::find(config_path)?;
-    match places.ask(&Ask::Statement { action: action(&draft.action)?, verb, seconds }, PATIENCE)? {
-        None => Err(places.nobody()),
-        Some(Answer::Statement(StatementDraft { text, facts, words: why })) => {
-            words::print(&text)?;
+    match context.ask(&Ask::Statement { action: action(&draft.action)?, verb, seconds }, PATIENCE)? {
+        Answer::Statement(StatementDraft { text, facts, words: why }) => {
+            context.tell(|| text.clone(), || json!({ "statement": text, "facts": facts, "words": why }))?;
+            if context.json {
+                return Ok(());
+            }
             let mut about: String = facts.iter().map(|facts| format!("  {}\n", words::plain(facts))).collect();
             about += &format!("  {}\n", words::plain(&why));
             let hint = "Look at it, write it to a file as it is, and sign that: ssh-keygen -Y sign -n signing-agent -f KEY FILE";
@@ -87,23 +88,27 @@ pub fn statement(config_path: &Path, draft: Draft) -> Result<(), Error> {
             let _ = write!(io::stderr(), "The action:\n{about}{hint}\n");
             Ok(())
         }
-        Some(_) => Err(ask::beside_the_point()),
+        _ => Err(ask::beside_the_point()),
     }
 }
 
-fn decide(config_path: &Path, verb: Verb, decision: &Decision, question: &Ask) -> Result<(), Error> {
-    let places = Places::find(config_path)?;
-    match places.ask(question, PATIENCE)? {
-        None => Err(places.nobody()),
-        Some(Answer::Decided { verb: done }) if done == verb => {
-            let done = if verb == Verb::Approve { "Approved" } else { "Rejected" };
-            words::print(&format!("{done}: {}\n", decision.action))
+fn decide(context: &Context, verb: Verb, decision: &Decision, question: &Ask) -> Result<(), Error> {
+    let answer = context.ask(question, PATIENCE)?;
+    let action = &decision.action;
+    match answer {
+        Answer::Decided { verb: done } if done == verb => {
+            let (done, status) =
+                if verb == Verb::Approve { ("Approved", "approved") } else { ("Rejected", "rejected") };
+            context.tell(|| format!("{done}: {action}\n"), || json!({ "actionID": action, "status": status }))
         }
-        Some(Answer::Counted { have, needed, words: missing }) => {
-            words::print(&format!("Counted: {have} of {needed}; held. Missing: {}\n", words::plain(&missing)))?;
+        Answer::Counted { have, needed, words: missing } => {
+            let text = || format!("Counted: {have} of {needed}; held. Missing: {}\n", words::plain(&missing));
+            let value =
+                || json!({ "actionID": action, "status": "held", "have": have, "needed": needed, "missing": missing });
+            context.tell(text, value)?;
             Err(Error::Counted)
         }
-        Some(_) => Err(ask::beside_the_point()),
+        _ => Err(ask::beside_the_point()),
     }
 }
 
@@ -117,6 +122,6 @@ fn credentials(decision: &Decision) -> Result<Credentials, Error> {
     Ok(Credentials { bearer, statements: brought.statements()? })
 }
 
-fn action(text: &str) -> Result<ActionId, Error> {
-    ActionId::try_from(text.to_owned()).map_err(|e| Error::Action(e.to_string()))
+pub fn action(text: &str) -> Result<ActionId, Error> {
+    ActionId::try_from(text.to_owned()).map_err(|e| Error::Usage(e.to_string()))
 }

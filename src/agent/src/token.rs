@@ -1,17 +1,14 @@
 //! `signing-agent token add`, `list` and `revoke`.
 
-use crate::ask::{self, Places};
+use crate::ask;
 use crate::change::Signed;
+use crate::context::{Context, PATIENCE};
 use crate::error::Error;
 use crate::words;
 use clap::Subcommand;
-use ipc::{Answer, Ask, Change, Scope, Scopes, TokenInfo};
-use serde_json::json;
-use std::io::{self, Write};
-use std::path::Path;
+use ipc::{Answer, Ask, Change, Scopes, TokenInfo};
+use serde_json::{Value, json};
 use std::time::Duration;
-
-const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -34,38 +31,44 @@ pub enum Command {
         signed: Signed,
     },
     /// Tell which there are, and when each was used last, to the hour.
-    List {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    ///
+    /// Example: signing-agent token list
+    List,
     /// End one at once.
-    Revoke { name: String },
+    ///
+    /// Example: signing-agent token revoke desk
+    Revoke {
+        /// As `token list` has it.
+        name: String,
+    },
 }
 
-pub fn run(config_path: &Path, command: Command) -> Result<(), Error> {
-    let places = Places::find(config_path)?;
-    let ask = |question: &Ask| places.ask(question, PATIENCE)?.ok_or_else(|| places.nobody());
+pub fn run(context: &Context, command: Command) -> Result<(), Error> {
     match command {
         Command::Add { name, scope, expires, per_minute, signed } => {
             let seconds = expires.map(|expires| expires.as_secs());
             let change = Change::TokenAdd { name, scopes: scope, seconds, per_minute };
-            let Some(answer) = signed.ask(change, ask)? else { return Ok(()) };
+            let Some(answer) = context.change(change, &signed, PATIENCE)? else { return Ok(()) };
             let Answer::TokenAdded { token, info } = answer else { return Err(ask::beside_the_point()) };
-            words::print(&format!("{}\n", token.expose()))?;
+            let value = || {
+                let mut about = one(&info);
+                about["token"] = token.expose().into();
+                about
+            };
+            context.tell(|| format!("{}\n", token.expose()), value)?;
             let until = info.expires.map_or_else(|| "it is revoked".into(), words::time);
             let name = words::plain(&info.name);
-            // Where stderr is closed there is nobody to tell.
-            let _ =
-                writeln!(io::stderr(), "signing-agent: this is the only showing of token {name}; good until {until}");
+            context.note(&format!("this is the only showing of token {name}; good until {until}"));
             Ok(())
         }
-        Command::List { json } => {
-            let Answer::Tokens(all) = ask(&Ask::Tokens)? else { return Err(ask::beside_the_point()) };
-            words::print(&if json { as_json(&all) } else { table(&all) })
+        Command::List => {
+            let Answer::Tokens(all) = context.ask(&Ask::Tokens, PATIENCE)? else {
+                return Err(ask::beside_the_point());
+            };
+            context.tell(|| table(&all), || all.iter().map(one).collect())
         }
-        Command::Revoke { name } => match ask(&Ask::TokenRevoke { name: name.clone() })? {
-            Answer::Noted => words::print(&format!("Revoked: {name}\n")),
+        Command::Revoke { name } => match context.ask(&Ask::TokenRevoke { name: name.clone() }, PATIENCE)? {
+            Answer::Noted => context.tell(|| format!("Revoked: {name}\n"), || json!({ "name": name, "revoked": true })),
             _ => Err(ask::beside_the_point()),
         },
     }
@@ -85,16 +88,12 @@ fn table(all: &[TokenInfo]) -> String {
     words::table(&all.iter().map(row).collect::<Vec<_>>())
 }
 
-fn as_json(all: &[TokenInfo]) -> String {
-    let one = |token: &TokenInfo| {
-        // A scope's serde is the lanes'.
-        let scopes: Vec<&str> = token.scopes.iter().map(Scope::as_str).collect();
-        json!({
-            "name": token.name, "scopes": scopes, "per_minute": token.per_minute,
-            "made": token.made, "expires": token.expires, "used": token.used,
-        })
-    };
-    format!("{:#}\n", json!(all.iter().map(one).collect::<Vec<_>>()))
+fn one(token: &TokenInfo) -> Value {
+    let scopes: Vec<&str> = token.scopes.iter().map(ipc::Scope::as_str).collect();
+    json!({
+        "name": token.name, "scopes": scopes, "per_minute": token.per_minute, "made": token.made, "expires": token.expires,
+        "used": token.used,
+    })
 }
 
 #[cfg(test)]

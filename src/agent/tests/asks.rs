@@ -3,30 +3,17 @@
 
 mod house;
 
-use house::{House, lives};
-use ipc::{AgentStatus, Answer, Ask, AuditStatus, Change, FeedState, Framed, InitOptions, InitReport, Refusal, Status};
+use house::{House, fresh, lives, texts};
+use ipc::{AgentStatus, Answer, Ask, AuditStatus, Change, FeedState, InitOptions, InitReport, Refusal, Status};
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::Output;
 use std::sync::{Arc, Mutex};
 
-/// A vault on this lane for ever: it notes what it is asked and gives this answer.
+/// A vault that gives this answer whatever it is asked.
 fn vault(lane: &Path, answer: Answer) -> Arc<Mutex<Vec<Ask>>> {
-    fs::create_dir_all(lane.parent().unwrap()).unwrap();
-    let listener = UnixListener::bind(lane).unwrap();
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let notes = asked.clone();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            if let Ok(Some(Framed { id, what })) = ipc::read_frame::<Ask>(&mut stream) {
-                notes.lock().unwrap().push(what);
-                ipc::write_frame(&mut stream, id, &answer).unwrap();
-            }
-        }
-    });
-    asked
+    house::vault(lane, move |_| answer.clone())
 }
 
 fn report() -> InitReport {
@@ -39,35 +26,6 @@ fn report() -> InitReport {
     }
 }
 
-fn fresh() -> Status {
-    Status {
-        version: "0.1.0".into(),
-        trouble: None,
-        token: "signing-agent (SoftHSM)".into(),
-        agent: None,
-        fingerprints: vec![("identity".into(), "ab12".into())],
-        recipients: vec!["age1tag1qqq".into()],
-        feed: FeedState::Idle,
-        policy: "none: everything is held".into(),
-        callback: None,
-        actions: Vec::new(),
-        doors: vec![("api".into(), true), ("courier".into(), false)],
-        audit: None,
-        alarms: Vec::new(),
-        policy_loaded: None,
-        shadow: None,
-        warnings: Vec::new(),
-        refused: Vec::new(),
-        registration_open: None,
-        changes: None,
-    }
-}
-
-fn texts(output: &Output) -> (Option<i32>, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
-
 #[test]
 fn status_of_a_fresh_agent() {
     let house = House::new();
@@ -77,16 +35,24 @@ fn status_of_a_fresh_agent() {
     assert_eq!(*asked.lock().unwrap(), [Ask::Status]);
     assert_eq!(
         out,
-        "  agent      not registered yet; a partner app does that (POST /api/v1/register)\n  \
-           token      signing-agent (SoftHSM)\n  \
-           feed       not asked for before registration\n  \
-           policy     none: everything is held\n  \
-           actions    none so far\n  \
-           doors      api connected, courier AWAY\n  \
-           sealed to  age1tag1qqq\n  \
-           version    0.1.0\n\n\
-         Fingerprints (SHA-256 of the public keys):\n  identity  ab12\n\
-         Compare the agentID and these with the custody console before the agent joins a custody group.\n"
+        "  agent            not registered yet\n  \
+           registration     not taken now\n  \
+           token            signing-agent (SoftHSM)\n  \
+           feed             not asked for before registration\n  \
+           policy           none: everything is held\n  \
+           actions          none so far\n  \
+           doors            api connected, courier AWAY\n  \
+           refused callers  none since the start\n  \
+           changes          by the operator alone\n  \
+           sealed to        age1tag1qqq\n  \
+           version          0.1.0\n\n\
+         Fingerprints (SHA-256 of the public keys)\n  identity  ab12\n\
+         Compare the agentID and these with the custody console before the agent joins a custody group.\n\n\
+         What to do\n\
+         - Have a registration taken, by `signing-agent registration open`, and register the agent: your partner app \
+         (POST /api/v1/register), or `signing-agent partner-key new` and then `signing-agent register --name NAME`.\n\
+         - The courier is away. Where it is a service: `systemctl status signing-agent-courier`; under `run` see its \
+         messages.\n"
     );
 }
 

@@ -222,6 +222,11 @@ impl State {
         self.dir.join("mpin.age")
     }
 
+    /// The RSA key for the Partner API, an age file; from `partner-key new` until the agent is registered.
+    pub fn partner_key_sealed(&self) -> PathBuf {
+        self.dir.join("partner.age")
+    }
+
     pub fn deed(&self) -> PathBuf {
         self.dir.join("deed.jws")
     }

@@ -5,6 +5,7 @@ use crate::authority::{self, Consent};
 use crate::deed::{self, Configured, Deed};
 use crate::files;
 use crate::ledger::{Ledger, audit, registration_window};
+use crate::partner_key;
 use crate::people::Named;
 use crate::reply::Reply;
 use crate::room::{Room, Trouble};
@@ -225,6 +226,9 @@ fn amend(config: &Config, opened: &Opened, configured: Configured) -> Result<Dee
         }
         let [sealed_bls, sealed_mpin] = secrets.seal(&recipients).map_err(|e| e.to_string())?;
         files::write(&bls, &sealed_bls).and_then(|()| files::write(&mpin, &sealed_mpin)).map_err(|e| at(&bls, &e))?;
+    }
+    if deed.recipients != recipients {
+        partner_key::seal_anew(config, token, &recipients)?;
     }
     let deed = Deed::new(keys, recipients, people, deed.agent.clone());
     deed.write(&config.state.deed(), token).map_err(|e: deed::Error| e.to_string())?;

@@ -32,6 +32,7 @@ mod memory;
 mod notary;
 mod operator;
 mod outcome;
+mod partner_key;
 mod people;
 mod pipeline;
 mod pool;

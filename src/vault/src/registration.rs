@@ -10,6 +10,7 @@ use crate::errands::{Job, TIMEOUT};
 use crate::files;
 use crate::ledger::{Phase, RegistrationRow, audit};
 use crate::outcome::{self, Said};
+use crate::partner_key;
 use crate::reply::Reply;
 use crate::room::Room;
 use crate::rsa::RequestKey;
@@ -48,6 +49,7 @@ pub fn register(room: &Arc<Room>, registration: Registration, reply: Reply) {
         match result {
             Ok(agent_id) => {
                 tracing::info!(agent_id, "registered");
+                partner_key::remove(&room, &vault);
                 reply.send(Answer::Registered { agent_id });
             }
             Err(refusal) => {

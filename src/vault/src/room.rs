@@ -15,8 +15,8 @@ use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
 use crate::{
-    access, authority, decide, doctor, drafts, explain, feed, init, listing, operator, reload, settle, status, tokens,
-    watchdog,
+    access, authority, decide, doctor, drafts, explain, feed, init, listing, operator, partner_key, reload, settle,
+    status, tokens, watchdog,
 };
 use config::Config;
 use config::seams::crash_point;
@@ -172,6 +172,10 @@ impl Room {
         settle::resume(self, &vault);
         *self.work.write().unwrap_or_else(PoisonError::into_inner) = Ok(vault.clone());
         tracing::info!(registered = vault.agent().is_some(), "ready");
+        if vault.agent().is_some() {
+            // What a crash left of it.
+            partner_key::remove(self, &vault);
+        }
         decide::be_patient(self.clone(), vault.clone());
         access::watch_expiry(self.clone(), vault.clone(), vault.wall_clock.latest());
         // What a policy of an earlier life held is this one's to judge.
@@ -252,7 +256,10 @@ impl Room {
             Ask::RegistrationWindow => access::window::tell(self, reply),
             Ask::RegistrationClose => access::window::close(self, reply),
             Ask::Doctor => doctor::on_ask(self, reply),
-            Ask::Register { .. } | Ask::PartnerKey { .. } => reply.refuse(Refusal::NotReady("unbuilt".into())),
+            Ask::PartnerKey { make } => partner_key::on_ask(self, make, reply),
+            Ask::Register { name, api_key, private_key } => {
+                partner_key::register(self, name, api_key, private_key, reply);
+            }
         }
     }
 

@@ -1,11 +1,47 @@
 //! The registration's RSA key: it signs one request and is then wiped (protocol.md §2).
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ipc::KeyFault;
+use ipc::{KeyFault, Secret};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+/// What a key tells of itself.
+pub struct PublicHalf {
+    /// PEM `PUBLIC KEY`.
+    pub pem: String,
+    /// SHA-256 of its DER, hex.
+    pub fingerprint: String,
+}
+
+/// A new key, as PKCS#8 DER: of 2048 bits, which every backend takes; it signs a registration's request and is removed.
+pub fn make() -> Option<Zeroizing<Vec<u8>>> {
+    let der: Pkcs8V1Der<'static> = RsaKeyPair::generate(KeySize::Rsa2048).ok()?.as_der().ok()?;
+    Some(Zeroizing::new(der.as_ref().to_vec()))
+}
+
+/// `None` where the octets are no RSA key.
+pub fn public_half(pkcs8: &[u8]) -> Option<PublicHalf> {
+    let pair = RsaKeyPair::from_pkcs8(pkcs8).ok()?;
+    let der: PublicKeyX509Der<'static> = pair.public_key().as_der().ok()?;
+    let fingerprint = hex::encode(Sha256::digest(der.as_ref()));
+    Some(PublicHalf { pem: armoured("PUBLIC KEY", der.as_ref()).to_string(), fingerprint })
+}
+
+/// As [`RequestKey::read`] reads it.
+pub fn base64_of_pem(pkcs8: &[u8]) -> Zeroizing<String> {
+    encoded(armoured("PRIVATE KEY", pkcs8).as_bytes())
+}
+
+/// The same of what somebody brought: PEM as it is in a file, or base64 of that already.
+pub fn base64_of(brought: &Secret) -> Zeroizing<String> {
+    let text = brought.expose();
+    if text.contains("-----BEGIN ") { encoded(text.as_bytes()) } else { Zeroizing::new(text.to_owned()) }
+}
 
 /// RSA of 2048 to 8192 bits. AWS-LC wipes what it frees.
 pub struct RequestKey(RsaKeyPair);
@@ -43,6 +79,32 @@ fn unbase64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(octets)
 }
 
+/// Standard base64, in one allocation: a growing string would leave copies behind.
+fn encoded(octets: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(octets.len().div_ceil(3) * 4));
+    STANDARD.encode_string(octets, &mut text);
+    text
+}
+
+/// RFC 7468: lines of 64 characters under this label.
+fn armoured(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let body = encoded(der);
+    let mut pem = Zeroizing::new(String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 40));
+    pem.push_str(&format!("-----BEGIN {label}-----\n"));
+    // Base64 is of single octets, so no line cuts a character.
+    for (at, character) in body.char_indices() {
+        pem.push(character);
+        if at % 64 == 63 {
+            pem.push('\n');
+        }
+    }
+    if !body.len().is_multiple_of(64) {
+        pem.push('\n');
+    }
+    pem.push_str(&format!("-----END {label}-----\n"));
+    pem
+}
+
 /// RFC 7468: the label and the octets of the first PEM block.
 pub fn unarmour(pem: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {
     let (_, after) = pem.split_once("-----BEGIN ")?;
@@ -72,6 +134,21 @@ mod tests {
             let sign = key.sign(&text("timestamp"), &text("uri"), text("body").as_bytes());
             assert_eq!(sign.unwrap(), text("x_sign"));
         }
+    }
+
+    #[test]
+    fn a_key_that_is_made_here_is_read_as_one_that_a_client_brings() {
+        let made = make().unwrap();
+        let PublicHalf { pem, fingerprint } = public_half(&made).unwrap();
+        let (label, public) = unarmour(&pem).unwrap();
+        assert_eq!((label, hex::encode(Sha256::digest(&*public))), ("PUBLIC KEY", fingerprint));
+        assert!(pem.lines().all(|line| line.len() <= 64) && pem.ends_with("-----END PUBLIC KEY-----\n"), "{pem}");
+        let sign = |base64: &str| RequestKey::read(base64).unwrap().sign("1", "https://a.example", b"{}").unwrap();
+        let own = sign(&base64_of_pem(&made));
+        let file = Secret::new(armoured("PRIVATE KEY", &made).to_string());
+        let brought = base64_of(&file);
+        assert_eq!((sign(&brought), sign(&base64_of(&Secret::new(brought.to_string())))), (own.clone(), own));
+        assert!(public_half(&made[1..]).is_none());
     }
 
     #[test]

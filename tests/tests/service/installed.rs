@@ -4,11 +4,24 @@ use crate::{install, modes, source};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// What the build makes of the command line.
+fn generated() -> TempDir {
+    let dir = TempDir::with_prefix("signing-agent-generated-").unwrap();
+    let program = signing_agent_tests::binary("signing-agent");
+    let made = Command::new(source("packaging/generate.sh")).arg(program).arg(dir.path()).output();
+    let made = made.expect("the script is there");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    dir
+}
 
 /// The files that `[package.metadata.deb]` puts into the package, with their modes.
 fn packed() -> BTreeMap<String, u32> {
     let manifest: toml::Table = fs::read_to_string(source("src/agent/Cargo.toml")).unwrap().parse().unwrap();
     let deb = &manifest["package"]["metadata"]["deb"];
+    let generated = generated();
     // What cargo-deb makes of `license-file`.
     let mut found = BTreeMap::from([("usr/share/doc/signing-agent/copyright".to_owned(), 0o644)]);
     assert_eq!(deb["license-file"].as_str(), Some("../../packaging/debian/copyright"));
@@ -20,7 +33,10 @@ fn packed() -> BTreeMap<String, u32> {
         let names = match name.split_once('*') {
             None => vec![name.to_owned()],
             Some((_, end)) => {
-                let dir = source("src/agent").join(from.parent().unwrap());
+                let dir = match from.strip_prefix("target/release/generated") {
+                    Ok(part) => generated.path().join(part.parent().unwrap()),
+                    Err(_) => source("src/agent").join(from.parent().unwrap()),
+                };
                 let names = fs::read_dir(dir).unwrap().flatten().filter(|entry| entry.path().is_file());
                 let names = names.map(|entry| entry.file_name().into_string().unwrap());
                 names.filter(|name| name.ends_with(end)).collect()
@@ -48,6 +64,56 @@ fn every_unit_drop_in_and_document_of_the_source_is_installed() {
         for entry in fs::read_dir(source(dir)).unwrap().flatten().filter(|entry| entry.path().is_file()) {
             let name = entry.file_name().into_string().unwrap();
             assert!(installed.contains(&name.as_str()), "{dir}/{name} is not installed");
+        }
+    }
+}
+
+#[test]
+fn manual_pages_and_completions_name_every_command_and_are_the_same_each_time() {
+    let (made, again) = (generated(), generated());
+    let dir = made.path();
+    let help = |command: &[String]| -> Vec<String> {
+        let mut ask = Command::new(signing_agent_tests::binary("signing-agent"));
+        let help = ask.args(command).arg("--help").output().unwrap().stdout;
+        let help = String::from_utf8(help).unwrap();
+        let Some((_, list)) = help.split_once("Commands:\n") else { return Vec::new() };
+        let names = list.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+        let names = names.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(' ').next());
+        names.filter(|name| *name != "help").map(str::to_owned).collect()
+    };
+    let mut all = vec![Vec::new()];
+    let mut at = 0;
+    while at < all.len() {
+        let command: Vec<String> = all[at].clone();
+        all.extend(help(&command).into_iter().map(|name| [command.clone(), vec![name]].concat()));
+        at += 1;
+    }
+    assert!(all.len() > 30, "{all:?}");
+    let completions: Vec<String> = ["bash/signing-agent", "zsh/_signing-agent", "fish/signing-agent.fish"]
+        .map(|name| fs::read_to_string(dir.join(name)).unwrap())
+        .into();
+    for command in &all {
+        let page =
+            format!("man/signing-agent{}.1.gz", command.iter().map(|name| format!("-{name}")).collect::<String>());
+        let text = Command::new("gzip").arg("-dc").arg(dir.join(&page)).output().unwrap();
+        let text = String::from_utf8(text.stdout).unwrap();
+        assert!(text.contains(".SH NAME") && text.contains(".SH SYNOPSIS"), "{page}");
+        for completion in &completions {
+            assert!(command.iter().all(|name| completion.contains(name.as_str())), "{command:?}");
+        }
+    }
+    for completion in &completions {
+        assert!(!completion.contains("shim"), "a step of something else is no command");
+    }
+    assert_eq!(
+        fs::read_dir(dir.join("man")).unwrap().count(),
+        all.len(),
+        "no page of what is a step of something else"
+    );
+    for part in ["man", "bash", "zsh", "fish"] {
+        for entry in fs::read_dir(dir.join(part)).unwrap().flatten() {
+            let other = again.path().join(part).join(entry.file_name());
+            assert!(fs::read(entry.path()).unwrap() == fs::read(&other).unwrap(), "{}", other.display());
         }
     }
 }

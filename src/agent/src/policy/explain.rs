@@ -2,12 +2,10 @@
 
 use super::source::{Source, now, time};
 use super::{Explain, known, screen};
-use crate::ask::Places;
+use crate::context::Context;
 use crate::error::Error;
-use crate::words;
 use ::policy::{Action, Explanation};
 use ipc::KnownAction;
-use std::path::Path;
 
 /// What is told.
 pub struct Told {
@@ -22,9 +20,9 @@ pub struct Told {
     pub explanation: Explanation,
 }
 
-pub fn explain(config_path: &Path, what: &Explain) -> Result<(), Error> {
+pub fn explain(context: &Context, what: &Explain) -> Result<(), Error> {
     // A policy and messages of the command line need neither a vault nor a configuration.
-    let places = if what.action.is_some() || what.policy.is_none() { Some(Places::find(config_path)?) } else { None };
+    let places = if what.action.is_some() || what.policy.is_none() { Some(context.places()?) } else { None };
     let known = match (&what.action, &places) {
         (Some(id), Some(places)) => Some(known::action(places, id)?),
         _ => None,
@@ -55,7 +53,7 @@ pub fn explain(config_path: &Path, what: &Explain) -> Result<(), Error> {
     let action = Action { claimed_type: claim.as_deref(), messages: &messages, expires, now: Some(at) };
     let explanation = source.policy.explain(&action);
     let told = Told { known, claim, expires, at, at_words, source, explanation };
-    words::print(&if what.json { words::json(&screen::report(&told))? } else { screen::text(&told) })
+    context.tell(|| screen::text(&told), || serde_json::json!(screen::report(&told)))
 }
 
 fn octets(messages: &[String]) -> Result<Vec<Vec<u8>>, Error> {

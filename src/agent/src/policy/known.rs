@@ -23,7 +23,7 @@ pub fn since(places: &Places, since: u64, mut each: impl FnMut(KnownAction)) -> 
     loop {
         let question = Ask::ActionsSince { since, after: after.take() };
         let Answer::ActionPage(ActionPage { actions, more }) =
-            places.ask(&question, PATIENCE)?.ok_or_else(|| places.nobody())?
+            places.ask_unseen(&question, PATIENCE)?.ok_or_else(|| places.nobody())?
         else {
             return Err(ask::beside_the_point());
         };

@@ -10,14 +10,20 @@ mod screen;
 mod source;
 mod test;
 
+use crate::context::Context;
 use crate::error::Error;
 use clap::{Args, Subcommand};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+pub use source::time;
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Check a policy's file, without a vault. What is wrong is told as FILE:LINE:COLUMN.
+    ///
+    /// Example: signing-agent policy check policy.toml --strict
     Check {
+        /// The policy.
         file: PathBuf,
         /// Warnings are failures.
         #[arg(long)]
@@ -29,12 +35,11 @@ pub enum Command {
     Explain(Explain),
     /// Run the cases of a directory (docs/policy-tests.md), without a vault. Exit code 1 if one of them does not come out as
     /// expected.
+    ///
+    /// Example: signing-agent policy test cases/
     Test {
         /// The directory, or one file.
         dir: PathBuf,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Judge the ledger's actions by another policy: which decisions would change.
     ///
@@ -45,11 +50,10 @@ pub enum Command {
         /// From so long ago on (90s, 30m, 24h, 7d), or from this time on (RFC 3339).
         #[arg(long, value_name = "TIME", default_value = "30d")]
         since: String,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Have the running vault read its policy again: all of it, or the one before stays in force.
+    ///
+    /// Example: signing-agent policy reload
     Reload,
 }
 
@@ -73,17 +77,14 @@ pub struct Explain {
     /// By this policy; the one in force if absent.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// As JSON.
-    #[arg(long)]
-    json: bool,
 }
 
-pub fn run(config_path: &Path, command: Command) -> Result<(), Error> {
+pub fn run(context: &Context, command: Command) -> Result<(), Error> {
     match command {
-        Command::Check { file, strict } => check::check(&file, strict),
-        Command::Explain(what) => explain::explain(config_path, &what),
-        Command::Test { dir, json } => test::test(&dir, json),
-        Command::Replay { file, since, json } => replay::replay(config_path, &file, &since, json),
-        Command::Reload => reload::reload(config_path),
+        Command::Check { file, strict } => check::check(context, &file, strict),
+        Command::Explain(what) => explain::explain(context, &what),
+        Command::Test { dir } => test::test(&dir, context.json),
+        Command::Replay { file, since } => replay::replay(context, &file, &since),
+        Command::Reload => reload::reload(context),
     }
 }

@@ -1,21 +1,17 @@
 //! `signing-agent policy reload`.
 
 use super::source::PATIENCE;
-use crate::ask::{self, Places};
+use crate::ask;
+use crate::context::Context;
 use crate::error::Error;
 use crate::words;
-use ipc::{Answer, Ask};
-use std::io::Write;
-use std::path::Path;
+use ipc::{Answer, Ask, Change};
+use serde_json::json;
 
-pub fn reload(config_path: &Path) -> Result<(), Error> {
-    let places = Places::find(config_path)?;
-    match places.ask(&Ask::Change { change: ipc::Change::PolicyReload, statements: Vec::new() }, PATIENCE)? {
-        None => Err(places.nobody()),
-        Some(Answer::PolicyReloaded(reloaded)) => {
-            for warning in &reloaded.warnings {
-                let _ = writeln!(std::io::stderr(), "warning: {}", words::plain(warning));
-            }
+pub fn reload(context: &Context) -> Result<(), Error> {
+    match context.ask(&Ask::Change { change: Change::PolicyReload, statements: Vec::new() }, PATIENCE)? {
+        Answer::PolicyReloaded(reloaded) => {
+            reloaded.warnings.iter().for_each(|warning| context.note(&format!("warning: {}", words::plain(warning))));
             let serial = reloaded.serial.map(|serial| format!(", serial {serial}")).unwrap_or_default();
             let was = if reloaded.was == reloaded.hash {
                 "It is the one that was in force before.".to_owned()
@@ -23,8 +19,17 @@ pub fn reload(config_path: &Path) -> Result<(), Error> {
                 format!("Before it was {}.", reloaded.was)
             };
             let text = format!("In force: {} (SHA-256 {}{serial}). {was}", reloaded.source, reloaded.hash);
-            words::print(&format!("{}\n", words::plain(&text)))
+            let value = || {
+                json!({
+                    "source": reloaded.source,
+                    "was": reloaded.was,
+                    "hash": reloaded.hash,
+                    "serial": reloaded.serial,
+                    "warnings": reloaded.warnings,
+                })
+            };
+            context.tell(|| format!("{}\n", words::plain(&text)), value)
         }
-        Some(_) => Err(ask::beside_the_point()),
+        _ => Err(ask::beside_the_point()),
     }
 }

@@ -2,8 +2,9 @@
 
 use super::known::{self, verdict_of_then, was_released};
 use super::source::{Source, now, time};
-use crate::ask::Places;
+use crate::context::Context;
 use crate::error::Error;
+use crate::progress::Progress;
 use crate::words;
 use ::policy::{Action, Approved, History, Verdict};
 use ipc::KnownAction;
@@ -34,16 +35,21 @@ struct Replay {
     changes: Vec<Change>,
 }
 
-pub fn replay(config_path: &Path, file: &Path, since: &str, as_json: bool) -> Result<(), Error> {
+pub fn replay(context: &Context, file: &Path, since: &str) -> Result<(), Error> {
     let source = Source::of_file(file)?;
     let since = match ::policy::duration(since) {
         Ok(ago) => now().saturating_sub(ago),
         Err(words) => time("--since", since).map_err(|_| Error::Policy(format!("--since {words}; or RFC 3339")))?,
     };
-    let places = Places::find(config_path)?;
+    let places = context.places()?;
     let mut replay = Replay::default();
-    known::since(&places, since, |action| replay.judge(&source, action))?;
-    words::print(&if as_json { words::json(&replay.json(&source, since))? } else { replay.screen(&source, since) })
+    let progress = Progress::of("judging", "actions");
+    known::since(&places, since, |action| {
+        replay.judge(&source, action);
+        progress.more(1);
+    })?;
+    drop(progress);
+    context.tell(|| replay.screen(&source, since), || replay.json(&source, since))
 }
 
 impl Replay {

@@ -1,10 +1,12 @@
 //! A copy of `signing-agent` in a directory of its own, with rooms that a test writes as shell scripts.
 #![allow(dead_code)] // each test program uses its part
 
+use ipc::{Answer, Ask, FeedState, Framed, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,6 +91,56 @@ impl House {
     pub fn run(&self) -> Run {
         Run::start(self.command(&["run"]))
     }
+}
+
+/// A vault on this lane for ever, which answers so; it notes what it is asked.
+pub fn vault(lane: &Path, mut answer: impl FnMut(&Ask) -> Answer + Send + 'static) -> Arc<Mutex<Vec<Ask>>> {
+    fs::create_dir_all(lane.parent().unwrap()).unwrap();
+    let listener = UnixListener::bind(lane).unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let notes = asked.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            if let Ok(Some(Framed { id, what })) = ipc::read_frame::<Ask>(&mut stream) {
+                let answer = answer(&what);
+                notes.lock().unwrap().push(what);
+                // Who asked may have gone.
+                let _ = ipc::write_frame(&mut stream, id, &answer);
+            }
+        }
+    });
+    asked
+}
+
+/// The status of an agent that is not registered.
+pub fn fresh() -> Status {
+    Status {
+        version: "0.1.0".into(),
+        trouble: None,
+        token: "signing-agent (SoftHSM)".into(),
+        agent: None,
+        fingerprints: vec![("identity".into(), "ab12".into())],
+        recipients: vec!["age1tag1qqq".into()],
+        feed: FeedState::Idle,
+        policy: "none: everything is held".into(),
+        callback: None,
+        actions: Vec::new(),
+        doors: vec![("api".into(), true), ("courier".into(), false)],
+        audit: None,
+        alarms: Vec::new(),
+        policy_loaded: None,
+        shadow: None,
+        warnings: Vec::new(),
+        refused: Vec::new(),
+        registration_open: None,
+        changes: None,
+    }
+}
+
+/// Exit code, stdout, stderr.
+pub fn texts(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 pub fn output(mut command: Command) -> Output {
