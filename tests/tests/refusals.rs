@@ -65,7 +65,6 @@ fn refuses_odd_requests(house: &House) {
         ("PUT", "/api/v1/register", 405),
         ("POST", "/api/v1/client", 405),
         ("DELETE", "/api/v1/client", 405),
-        ("GET", "/api/v1/client/action/w1", 405),
         ("POST", "/api/v1/client/action/w1", 405),
         ("PATCH", "/api/v1/client/action/w1", 405),
         ("BREW", "/api/v1/client", 405),

@@ -81,7 +81,8 @@ fn a_second_registration_is_refused_in_the_words_that_clients_know() {
         let reply = house.register(name);
         assert_eq!(reply.status, 400);
         let words = "AgentID already exist. You can not set new one.";
-        assert_eq!(reply.json(), json!({"Code": 400, "Msg": "Bad request", "Detail": words}));
+        let told = json!({"Code": 400, "Msg": "Bad request", "Detail": words, "Reason": "already-registered"});
+        assert_eq!(reply.json(), told);
         assert_eq!(client(&house), id);
     }
     assert_eq!(house.stats()["initOk"], 1, "nothing was sent for it");

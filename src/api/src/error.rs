@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("{0}")]
+    Guard(#[from] config::guard::Fault),
     #[error("{path}: {cause}; the api's user must be able to read it")]
     Read { path: PathBuf, cause: std::io::Error },
     #[error("{0}: not a regular file")]

@@ -28,6 +28,11 @@ fn main() -> ExitCode {
         }
         None => return fails(2, &command_line::usage("api")),
     };
+    // The TLS files' too: behind the walls nobody tells the working directory.
+    let path = match std::path::absolute(path) {
+        Ok(path) => path,
+        Err(error) => return fails(1, &error),
+    };
     let config = match config::guard::load(&path, config::guard::Room::Api) {
         Ok(config) => config,
         Err(error) => return fails(EXIT_CONFIG, &error),

@@ -59,14 +59,9 @@ pub fn check(file: &Path) -> Result<(), Fault> {
 /// What a room reads by its configuration, but for policies, secrets and what it keeps itself.
 pub fn files(config: &Config, room: Room) -> Vec<&Path> {
     let callback = config.callback.as_ref();
-    let tls = config.api.tls.as_ref();
     let some: Vec<Option<&PathBuf>> = match room {
-        Room::Api => vec![
-            tls.map(|tls| &tls.cert_file),
-            tls.map(|tls| &tls.key_file),
-            tls.and_then(|tls| tls.client_ca_file.as_ref()),
-            tls.and_then(|tls| tls.client_crl_file.as_ref()),
-        ],
+        // The TLS files are looked at each time that they are read.
+        Room::Api => Vec::new(),
         Room::Courier => {
             vec![config.backend.ca_file.as_ref(), callback.and_then(|callback| callback.ca_file.as_ref())]
         }

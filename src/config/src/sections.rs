@@ -33,6 +33,13 @@ pub struct Tls {
     pub client_crl_file: Option<PathBuf>,
 }
 
+impl Tls {
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
+        let some = [&self.client_ca_file, &self.client_crl_file].into_iter().flatten();
+        [&self.cert_file, &self.key_file].into_iter().chain(some).map(PathBuf::as_path)
+    }
+}
+
 /// A certificate that is let in: all of `subject` and `san` that is given must be the certificate's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiClient {

@@ -1,6 +1,7 @@
 //! What may be asked of the vault.
 
-use crate::credentials::{AccessFault, Caller, Credentials, Scope, Scopes, SignedStatement};
+use crate::access::{AccessFault, Caller, Scope, Scopes};
+use crate::credentials::{Credentials, SignedStatement};
 use crate::types::{ActionId, ActionState, Registration, Secret};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;

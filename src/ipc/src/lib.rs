@@ -3,6 +3,8 @@
 //! Never: logic. What an ask means, and who may ask it, is the vault's to say.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod access;
+mod actions;
 mod answers;
 mod asks;
 mod credentials;
@@ -11,6 +13,8 @@ mod door;
 mod frame;
 mod types;
 
+pub use access::*;
+pub use actions::*;
 pub use answers::*;
 pub use asks::*;
 pub use credentials::*;

@@ -45,10 +45,14 @@ pub fn fetch(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted) {
         Said::Yes(_) if !ours && then.waiting.verb(&seen.id).is_none() => {}
         Said::Yes(body) => match outcome::messages(&body) {
             Ok(messages) => judge(&again, &then, seen, messages),
-            Err(refusal) if then.waiting.verb(&seen.id) == Some(Verb::Reject) => {
-                reject(&again, &then, seen, wanted, refusal);
+            Err(refusal) => {
+                then.waiting.refuse_approvals(&seen.id, &refusal);
+                if then.waiting.verb(&seen.id) == Some(Verb::Reject) {
+                    reject(&again, &then, seen, wanted, refusal);
+                } else {
+                    retry(&again, &then, seen, wanted, refusal, None);
+                }
             }
-            Err(refusal) => retry(&again, &then, seen, wanted, refusal, None),
         },
         Said::No { status, words } => {
             then.waiting.refuse(&seen.id, &no(status, &words));
@@ -70,7 +74,11 @@ fn retry(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, wanted: Wanted, refus
         vault.alarm_unbelieved();
     }
     if !next.wants_a_fresh_pass() {
-        vault.waiting.refuse(&seen.id, &refusal);
+        match refusal {
+            // A rejection needs none of them: who came to wait for one just now has them fetched for it.
+            Refusal::Malformed(_) | Refusal::NoMessages => vault.waiting.refuse_approvals(&seen.id, &refusal),
+            _ => vault.waiting.refuse(&seen.id, &refusal),
+        }
         if !again {
             return;
         }

@@ -44,6 +44,10 @@ pub(super) struct Clients {
 
 impl Loaded {
     pub(super) fn read(files: &config::Tls, asks: Asks) -> Result<Self, Error> {
+        // Each time: who could write them may be another by now.
+        for file in files.all() {
+            config::guard::check(file)?;
+        }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let chain = certificates(&files.cert_file)?;
         let expires = first_end(&chain, &files.cert_file)?;

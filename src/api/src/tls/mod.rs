@@ -60,15 +60,9 @@ impl Tls {
 
     /// Where the files are, and where they are in truth: what Landlock must leave open.
     pub fn directories(files: &config::Tls) -> Vec<PathBuf> {
-        let all = [
-            Some(&files.cert_file),
-            Some(&files.key_file),
-            files.client_ca_file.as_ref(),
-            files.client_crl_file.as_ref(),
-        ];
-        let all = all.into_iter().flatten();
-        let mut places: Vec<PathBuf> = all
-            .flat_map(|file| [Some(file.clone()), file.canonicalize().ok()])
+        let mut places: Vec<PathBuf> = files
+            .all()
+            .flat_map(|file| [Some(file.to_owned()), file.canonicalize().ok()])
             .filter_map(|file| file?.parent().map(PathBuf::from))
             .collect();
         places.sort();

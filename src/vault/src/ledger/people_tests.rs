@@ -391,11 +391,11 @@ fn where_changes_are_signed_the_operator_shows_a_token_for_what_any_client_may_r
     }
     let bare = desk(&mut book, None, vec![]);
     assert_eq!(book.told(anybody, "a", Verb::Approve, bare, NOW), Some(Answer::Refused(Refusal::NeedsToken)));
-    // A person's word is none that this rule asks for.
-    let said = desk(&mut book, None, vec![says("alice", 1)]);
-    assert!(matches!(book.told(anybody, "a", Verb::Approve, said, NOW), Some(Answer::Counted { .. })));
-    let again = desk(&mut book, None, vec![says("alice", 1)]);
-    assert_eq!(book.told(anybody, "a", Verb::Approve, again, NOW), Some(Answer::Refused(Refusal::NeedsToken)));
+    // A person's word is none that this rule asks for, however often it is said.
+    for _ in 0..2 {
+        let said = desk(&mut book, None, vec![says("alice", 1)]);
+        assert!(matches!(book.told(anybody, "a", Verb::Approve, said, NOW), Some(Answer::Counted { .. })));
+    }
     let token = desk(&mut book, Some("the-token"), vec![]);
     assert_eq!(book.told(anybody, "a", Verb::Approve, token, NOW), None);
     let no = desk(&mut book, None, vec![]);
