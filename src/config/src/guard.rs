@@ -60,8 +60,7 @@ pub fn check(file: &Path) -> Result<(), Fault> {
 pub fn files(config: &Config, room: Room) -> Vec<&Path> {
     let callback = config.callback.as_ref();
     let some: Vec<Option<&PathBuf>> = match room {
-        // The TLS files are looked at each time that they are read.
-        Room::Api => Vec::new(),
+        Room::Api => return config.api.tls.iter().flat_map(crate::Tls::all).collect(),
         Room::Courier => {
             vec![config.backend.ca_file.as_ref(), callback.and_then(|callback| callback.ca_file.as_ref())]
         }

@@ -243,6 +243,11 @@ impl State {
         self.dir.join("pin-refused")
     }
 
+    /// Exists while somebody wants it frozen, and no ledger could be told.
+    pub fn freeze_wish(&self) -> PathBuf {
+        self.dir.join("freeze-wanted")
+    }
+
     pub fn lanes_dir(&self) -> PathBuf {
         self.dir.join("lanes")
     }

@@ -13,11 +13,11 @@ use crate::reply::Reply;
 use crate::room::Room;
 use crate::statement::LONGEST;
 use crate::vault::{CLOCK_STEPPED, Vault};
-use crate::{access, change_statement, decide, operator, reload, tokens};
+use crate::{access, change_statement, decide, freeze, operator, reload, tokens};
 use ipc::{ActionId, Answer, Change, ChangeDraft, Credentials, InitOptions, Refusal, SignedStatement, Verb};
 pub use matter::{Matter, called};
 use std::sync::{Arc, PoisonError};
-pub use warrant::Consent;
+pub use warrant::{Consent, void};
 
 /// Makes it, where the statements are what the deed wants.
 pub fn change(room: &Arc<Room>, change: Change, statements: Vec<SignedStatement>, reply: Reply) {
@@ -48,7 +48,7 @@ fn make(room: &Arc<Room>, change: Change, who: String, reply: Reply) {
             tokens::add(room, name, scopes, seconds, per_minute, reply)
         }
         Change::PolicyReload => reload::on_ask(room, reply),
-        Change::Unfreeze => operator::freeze(room, false, reply),
+        Change::Unfreeze => freeze::resume(room, who, reply),
         Change::ConfirmClock => operator::confirm_clock(room, reply),
         Change::RegistrationOpen { seconds } => access::window::open(room, seconds, reply),
         // Were made above.

@@ -5,16 +5,19 @@ use crate::reply::{Connection, QUEUE, Reply};
 use crate::room::Room;
 use ipc::{Ask, Framed, Refusal};
 use jail::{Sockets, SocketsError};
+use std::collections::HashMap;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 use zeroize::Zeroizing;
 
-/// Connections of the admin lane at once.
+/// Connections of the admin lane at once, but for root's, which have as many places of their own: who freezes must come in.
 const MOST_ADMIN: usize = 16;
+/// So many of them may be one user's.
+const MOST_OF_ONE: usize = 8;
 /// How long a frame may take to leave.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -89,7 +92,7 @@ fn listen(lane: Lane, listener: &UnixListener, room: &Arc<Room>) {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     // A door has one connection: a new one replaces the old.
     let mut current = None;
-    let admins = Arc::new(AtomicUsize::new(0));
+    let admins = Arc::new(Admins::default());
     for stream in listener.incoming() {
         let stream = match stream {
             Ok(stream) => stream,
@@ -99,7 +102,7 @@ fn listen(lane: Lane, listener: &UnixListener, room: &Arc<Room>) {
                 continue;
             }
         };
-        if lane == Lane::Admin && admins.load(Ordering::SeqCst) >= MOST_ADMIN {
+        if lane == Lane::Admin && !admins.have_room(jail::peer(&stream).map(|(_, uid)| uid)) {
             tracing::warn!("too many connections on the admin lane");
             continue;
         }
@@ -122,7 +125,7 @@ fn connect(
     number: u64,
     stream: UnixStream,
     room: &Arc<Room>,
-    admins: Arc<AtomicUsize>,
+    admins: Arc<Admins>,
 ) -> io::Result<Arc<Connection>> {
     let peer = jail::peer(&stream);
     tracing::debug!(?lane, number, ?peer, "connected");
@@ -132,8 +135,9 @@ fn connect(
     let (out, writer) = (stream.try_clone()?, connection.clone());
     thread::Builder::new().spawn(move || write(out, frames, &writer))?;
     room.lane_opened(lane, number);
+    let uid = peer.map(|(_, uid)| uid);
     if lane == Lane::Admin {
-        admins.fetch_add(1, Ordering::SeqCst);
+        admins.come(uid);
     }
     let (reading, reader) = (room.clone(), connection.clone());
     let gone = admins.clone();
@@ -141,7 +145,7 @@ fn connect(
         read(lane, stream, &reader, &reading);
         reader.end();
         if lane == Lane::Admin {
-            gone.fetch_sub(1, Ordering::SeqCst);
+            gone.go(uid);
         }
         reading.lane_ended(lane, number);
     });
@@ -151,6 +155,38 @@ fn connect(
         return Err(e);
     }
     Ok(connection)
+}
+
+/// How many connections of the admin lane each user has.
+#[derive(Default)]
+struct Admins(Mutex<HashMap<Option<u32>, usize>>);
+
+impl Admins {
+    fn have_room(&self, uid: Option<u32>) -> bool {
+        let here = self.lock();
+        let own = here.get(&uid).copied().unwrap_or_default();
+        if uid == Some(0) {
+            return own < MOST_ADMIN;
+        }
+        let others: usize = here.iter().filter(|(uid, _)| **uid != Some(0)).map(|(_, count)| count).sum();
+        own < MOST_OF_ONE && others < MOST_ADMIN
+    }
+
+    fn come(&self, uid: Option<u32>) {
+        *self.lock().entry(uid).or_default() += 1;
+    }
+
+    fn go(&self, uid: Option<u32>) {
+        let mut here = self.lock();
+        if let Some(count) = here.get_mut(&uid) {
+            *count -= 1;
+        }
+        here.retain(|_, count| *count > 0);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Option<u32>, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Ends with its connection, even where replies of it are still held somewhere.
@@ -194,6 +230,18 @@ mod tests {
         ActionId, ActionQuery, Call, Caller, Change, Credentials, DoorState, FeedState, InitOptions, Outcome, Scope,
         Secret, Verb,
     };
+
+    #[test]
+    fn nobody_who_fills_the_admin_lane_keeps_another_or_root_out() {
+        let admins = Admins::default();
+        let fill = |uid| (0..100).take_while(|_| admins.have_room(uid)).inspect(|_| admins.come(uid)).count();
+        assert_eq!((fill(Some(7)), fill(Some(8)), fill(Some(9)), fill(None)), (MOST_OF_ONE, MOST_OF_ONE, 0, 0));
+        assert_eq!(fill(Some(0)), MOST_ADMIN);
+        admins.go(Some(8));
+        assert!(admins.have_room(Some(9)) && !admins.have_room(Some(7)) && !admins.have_room(Some(0)));
+        (0..MOST_OF_ONE).for_each(|_| admins.go(Some(7)));
+        assert!(!admins.lock().contains_key(&Some(7)));
+    }
 
     #[test]
     fn every_ask_belongs_to_one_lane() {

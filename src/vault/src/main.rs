@@ -22,6 +22,7 @@ mod explain;
 mod feed;
 mod fetch;
 mod files;
+mod freeze;
 mod gate;
 mod heard;
 mod init;

@@ -2,14 +2,13 @@
 
 use crate::authority::{self, Consent};
 use crate::init;
-use crate::ledger::{Condition, audit, held_for_clock, past, time};
+use crate::ledger::{audit, held_for_clock, past, time};
 use crate::reload::judge_held_anew;
 use crate::reply::Reply;
 use crate::room::Room;
 use crate::settle::{MOST_WAITING, judge_again};
 use crate::vault::Vault;
 use ipc::{ActionId, Answer, AuditPage, PolicyPart, Refusal};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -75,36 +74,6 @@ fn accept(room: &Arc<Room>, consent: Consent) -> Result<String, Refusal> {
     Ok("the state directory is taken as it is, and that is in the audit log. The agent is frozen: look what was decided after \
         the copy was made (the backend knows), then `signing-agent unfreeze`"
         .into())
-}
-
-/// Stops all signing, or allows it again; it outlives a restart.
-pub fn freeze(room: &Arc<Room>, frozen: bool, reply: Reply) {
-    let vault = match room.vault() {
-        Ok(vault) => vault,
-        Err(refusal) => return reply.refuse(refusal),
-    };
-    if frozen {
-        // At once, whatever the disk says.
-        vault.frozen.store(true, Ordering::SeqCst);
-    }
-    let (who, then) = (reply.who(), vault.clone());
-    vault.ledger.post(
-        move |t| {
-            Condition::Frozen.write(t, frozen.into())?;
-            audit::append(t, if frozen { "frozen" } else { "unfrozen" }, &serde_json::json!({ "by": who }))
-        },
-        move |kept| match kept {
-            Ok(()) => {
-                then.frozen.store(frozen, Ordering::SeqCst);
-                tracing::warn!(frozen, "the operator says so");
-                if !frozen {
-                    then.retries.hurry();
-                }
-                reply.send(Answer::Noted);
-            }
-            Err(e) => reply.refuse(Refusal::Init(e.to_string())),
-        },
-    );
 }
 
 /// The wall clock is right as it is now; what was held for it alone is judged.

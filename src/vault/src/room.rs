@@ -15,8 +15,8 @@ use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
 use crate::{
-    access, authority, decide, doctor, drafts, explain, feed, init, listing, operator, partner_key, reload, settle,
-    status, tokens, watchdog,
+    access, authority, decide, doctor, drafts, explain, feed, freeze, init, listing, operator, partner_key, reload,
+    settle, status, tokens, watchdog,
 };
 use config::Config;
 use config::seams::crash_point;
@@ -76,6 +76,7 @@ pub struct Room {
     work: RwLock<Result<Arc<Vault>, Trouble>>,
     /// One `init` or opening at a time.
     pub opening: Mutex<()>,
+    pub freezes: freeze::Freezes,
     doors: Mutex<Doors>,
     pub asking_health: status::AskingHealth,
     pub explaining: explain::Explaining,
@@ -112,6 +113,7 @@ impl Room {
             unseen: AtomicUsize::new(0),
             work: RwLock::new(Err(Trouble::lasting("starting"))),
             opening: Mutex::default(),
+            freezes: Default::default(),
             doors: Mutex::default(),
             asking_health: Default::default(),
             explaining: Default::default(),
@@ -168,9 +170,12 @@ impl Room {
         crash_point("start.opened");
         Notary::start(self, &vault);
         listing::tell(self, &vault);
+        freeze::grant(self, &vault);
         // First, for a client's word on one of these must find it under way.
         settle::resume(self, &vault);
         *self.work.write().unwrap_or_else(PoisonError::into_inner) = Ok(vault.clone());
+        // Who asked meanwhile found no vault at work.
+        freeze::grant(self, &vault);
         tracing::info!(registered = vault.agent().is_some(), "ready");
         if vault.agent().is_some() {
             // What a crash left of it.
@@ -235,7 +240,7 @@ impl Room {
             Ask::Status => reply.send(Answer::Status(Box::new(status::status(self)))),
             Ask::AuditFrom { record } => operator::export(self, record, reply),
             Ask::AuditCheckpoint => operator::checkpoint(self, reply),
-            Ask::Freeze => operator::freeze(self, true, reply),
+            Ask::Freeze => freeze::stop(self, reply),
             Ask::Statement { action, verb, seconds } => drafts::statement(self, action, verb, seconds, reply),
             Ask::Change { change, statements } => authority::change(self, change, statements, reply),
             Ask::ChangeDraft { change, seconds } => authority::draft(self, change, seconds, reply),

@@ -2,6 +2,7 @@
 
 use crate::access;
 use crate::clock;
+use crate::freeze;
 use crate::ledger::{Row, audit, registration_window};
 use crate::memory;
 use crate::reply::Reply;
@@ -118,7 +119,7 @@ pub fn status(room: &Room) -> Status {
     };
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        trouble: vault.as_ref().err().map(|trouble| trouble.words.clone()),
+        trouble: vault.as_ref().err().map(|trouble| freeze::told(room, &trouble.words)),
         token: format!("{token} of {}", room.config.hsm.module.display()),
         agent: None,
         fingerprints: Vec::new(),

@@ -1,5 +1,6 @@
 //! Bearer tokens, as the operator makes and revokes them.
 
+use crate::authority;
 use crate::ledger::{self, tokens};
 use crate::reply::Reply;
 use crate::room::Room;
@@ -102,7 +103,10 @@ pub fn revoke(room: &Arc<Room>, name: String, reply: Reply) {
     }
     let (by, told, room, then) = (reply.who(), name.clone(), room.clone(), vault.clone());
     vault.ledger.post(
-        move |t| tokens::revoke(t, &name, &by),
+        move |t| {
+            authority::void(t)?;
+            tokens::revoke(t, &name, &by)
+        },
         move |was| match was {
             Ok(true) => {
                 // It may have been on its way into the ledger when this was asked.

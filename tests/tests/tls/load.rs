@@ -3,6 +3,7 @@
 use crate::{CLIENT, ask_on, house, reload};
 use signing_agent_tests::pki::put;
 use signing_agent_tests::{Client, House, Pki, Stream, until};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -102,6 +103,11 @@ fn files_that_are_no_good_change_nothing_and_are_warned_of() {
     put(house.dir.path(), "server.pem", "nothing");
     reload(&house);
     house.logged(&["the TLS files are not taken", "no certificate in it"]);
+    // Good again, and others may write it.
+    put(house.dir.path(), "server.pem", &pki.server(2).pem);
+    std::fs::set_permissions(house.dir.path().join("server.pem"), std::fs::Permissions::from_mode(0o664)).unwrap();
+    reload(&house);
+    house.logged(&["the TLS files are not taken", "server.pem", "can be written by others"]);
     assert_eq!(ask_on(&mut *kept, "GET", CLIENT).unwrap(), 200);
     assert_eq!(house.ask("GET", CLIENT, "").status, 200);
     house.assert_no_panic();

@@ -215,3 +215,33 @@ fn line(fault: &str, does: &str, time: Duration, restarts: u32, logins: usize) -
 fn print(table: &[String]) {
     table.iter().for_each(|line| println!("{line}"));
 }
+
+#[test]
+fn a_freeze_while_the_token_fails_is_told_and_holds_when_that_is_over_also_after_a_restart() {
+    let (mut house, control) = house("");
+    let mut ids = Vec::new();
+    for anew in [false, true] {
+        assert!(house.stop().success(), "{}", house.log());
+        control.set("* return 0xE0");
+        house.run_unready();
+        until("the trouble is told", || trouble(&house).is_some_and(|t| !t.contains("starting")), || house.log());
+        let frozen = house.output(&["freeze"]);
+        assert!(frozen.status.success(), "{}", String::from_utf8_lossy(&frozen.stderr));
+        let words = trouble(&house).expect("trouble");
+        assert!(words.contains("frozen"), "{words}");
+        if anew {
+            assert!(house.stop().success(), "{}", house.log());
+            house.run_unready();
+        }
+        ids.push(order(&house));
+        control.clear();
+        let held = || trouble(&house).is_some_and(|words| words.starts_with("the agent is frozen"));
+        until("it is open, and frozen", held, || format!("{:?}\n{}", trouble(&house), house.log()));
+        house.logged(&["the agent is frozen; policy would approve it", ids.last().expect("one")]);
+        assert_eq!(house.action(ids.last().expect("one"))["asked"], json!([]), "a signature left");
+        assert!(house.output(&["unfreeze"]).status.success());
+        assert_eq!(house.approve(ids.last().expect("one")).status, 200, "{}", house.log());
+        assert!(!house.state().join("freeze-wanted").exists());
+    }
+    approved_once(&house, &ids);
+}

@@ -197,8 +197,12 @@ fn files_that_are_no_good_are_refused_with_words() {
     let chmod = |files: &Files, mode| {
         std::fs::set_permissions(&files.files.key_file, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    for mode in [0o640, 0o604, 0o620] {
-        assert!(refused(&|files| chmod(files, mode)).contains("others may read this private key"), "{mode:o}");
+    for (mode, words) in [
+        (0o640, "others may read this private key"),
+        (0o604, "others may read this private key"),
+        (0o620, "can be written by others"),
+    ] {
+        assert!(refused(&|files| chmod(files, mode)).contains(words), "{mode:o}");
     }
     let other = Pki::default().server(9);
     let cases: [(Spoil, &str); 9] = [

@@ -2,6 +2,7 @@
 //! the port does not register the agent.
 
 use super::{Guest, not_now};
+use crate::authority;
 use crate::ledger::{self, registration_window as window};
 use crate::registration;
 use crate::reply::Reply;
@@ -69,7 +70,10 @@ pub fn close(room: &Arc<Room>, reply: Reply) {
     };
     let by = reply.who();
     vault.ledger.post(
-        move |t| window::close(t, &by),
+        move |t| {
+            authority::void(t)?;
+            window::close(t, &by)
+        },
         move |closed| match closed {
             Ok(()) => reply.send(Answer::Noted),
             Err(e) => refuse(&e, reply),

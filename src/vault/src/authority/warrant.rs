@@ -91,6 +91,13 @@ impl Warrant {
     }
 }
 
+/// What was drafted before now is good for nothing from now on: somebody has stopped what it would let go.
+pub fn void(t: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+    let last = Condition::ChangeSerial.read(t)?;
+    // Also what says that it is of the hour to come.
+    Condition::ChangeSerial.write(t, last.saturating_add(1).max(clock::now().saturating_add(AHEAD)))
+}
+
 #[cfg(test)]
 #[path = "warrant_tests.rs"]
 mod tests;

@@ -59,8 +59,25 @@ fn a_serial_is_good_once_only_a_higher_one_comes_after_it_also_after_a_restart()
         assert_eq!(keep(&again, serial), old, "{serial}");
     }
     assert!(keep(&again, 11).is_ok());
+    // Somebody stops something: what was drafted before is good for nothing, and what is drafted then is.
+    let drafted = |ledger: &Ledger| {
+        let last = ledger.call(|t| Condition::ChangeSerial.read(t)).unwrap();
+        clock::now().max(last + 1)
+    };
+    for _ in 0..2 {
+        let before = drafted(&again);
+        again.call(void).unwrap();
+        for serial in [before, clock::now() + AHEAD - 1] {
+            assert_eq!(keep(&again, serial), old, "{serial}");
+        }
+    }
+    assert!(
+        consent(drafted(&again), &[1, 2])
+            .check(&named(), 2, matter())
+            .is_ok_and(|warrant| warrant.keep(&again).is_ok())
+    );
     let records = records(&again);
-    assert_eq!(records.len(), 2, "what is refused is not made, and nothing says that it was");
+    assert_eq!(records.len(), 3, "what is refused is not made, and nothing says that it was");
     assert_eq!(
         (&records[0]["kind"], &records[0]["serial"], &records[0]["by"]),
         (&json!("change"), &json!(10), &json!("operator, uid 7"))
