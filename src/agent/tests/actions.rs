@@ -150,11 +150,15 @@ fn on_a_terminal_a_watch_is_a_table_and_leaves_the_terminal_as_it_was() {
     for end in [&b"q"[..], b"\x03"] {
         let house = House::new();
         known(&house, vec![line(1, ActionState::Held)]);
-        let typed = house.path("signing-agent").display().to_string() + " --config agent.toml actions watch";
+        let typed = "exec ".to_owned()
+            + &house.path("signing-agent").display().to_string()
+            + " --config agent.toml actions watch";
         let mut command = std::process::Command::new("script");
         command
             .args(["-qfec", &typed, "out"])
             .current_dir(house.dir.path())
+            // A shell that is not replaced by it would say by itself that it was interrupted.
+            .env("SHELL", "/bin/sh")
             .env("TERM", "xterm")
             .env_remove("NO_COLOR");
         command.stdin(Stdio::piped()).stdout(Stdio::null());
