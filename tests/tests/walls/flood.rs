@@ -218,7 +218,10 @@ fn wishes_that_no_courier_fetches_do_not_pile_up() {
         api.tell(&wish(n));
     }
     for _ in 0..1000 {
-        assert_eq!(api.hear().unwrap().what, Answer::Refused(Refusal::Timeout));
+        // The one who asked has waited for long enough, or nobody fetched it: whichever is seen first.
+        let told = api.hear().unwrap().what;
+        let refused = matches!(&told, Answer::Refused(Refusal::Timeout | Refusal::Unreachable(_)));
+        assert!(refused, "{told:?}");
     }
     // Nobody waits any more. The fetches go with them, and the next errand is the next action's.
     let gone = || house.log().matches("its messages could not be fetched").count();
