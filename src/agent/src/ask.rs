@@ -15,7 +15,7 @@ pub const ADMIN_LANE_VARIABLE: &str = "SIGNING_AGENT_ADMIN_LANE";
 #[derive(Debug)]
 pub struct Places {
     pub lanes: Vec<PathBuf>,
-    /// `None` where the environment names the lane.
+    /// `None` where the environment names the lane, or who asks may not read it.
     pub config: Option<Config>,
 }
 
@@ -26,12 +26,24 @@ impl Places {
         if let Some(lane) = std::env::var_os(ADMIN_LANE_VARIABLE) {
             return Ok(Places { lanes: vec![lane.into()], config: None });
         }
-        let config = config::load(config_path)?;
-        let mut lanes = vec![config.state.lane_admin()];
-        if config_path == Path::new(config::DEFAULT_PATH) {
-            lanes.push(Path::new(ipc::SYSTEM_LANES).join("admin.sock"));
+        Self::of(config::load(config_path), config_path == Path::new(config::DEFAULT_PATH))
+    }
+
+    fn of(config: Result<Config, config::Error>, is_the_systems: bool) -> Result<Places, Error> {
+        let system_lane = is_the_systems.then(|| Path::new(ipc::SYSTEM_LANES).join("admin.sock"));
+        match config {
+            Ok(config) => {
+                let lanes = std::iter::once(config.state.lane_admin()).chain(system_lane).collect();
+                Ok(Places { lanes, config: Some(config) })
+            }
+            // The lane's group need not read the configuration.
+            Err(config::Error::Read { source, .. })
+                if is_the_systems && source.kind() == ErrorKind::PermissionDenied =>
+            {
+                Ok(Places { lanes: system_lane.into_iter().collect(), config: None })
+            }
+            Err(e) => Err(e.into()),
         }
-        Ok(Places { lanes, config: Some(config) })
     }
 
     /// The first vault's answer; `None` where nobody listens. A refusal is an error.
@@ -76,4 +88,21 @@ pub fn ask(lane: &Path, question: &Ask, patience: Duration) -> Result<Option<Ans
 /// An answer that is none to this ask.
 pub fn beside_the_point() -> Error {
     Error::Refused("its answer is not one to this question; are this program and the vault of one version?".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_read_the_systems_configuration_asks_by_the_systems_lane_and_no_other() {
+        let unread =
+            |kind: ErrorKind| Err(config::Error::Read { path: config::DEFAULT_PATH.into(), source: kind.into() });
+        let places = Places::of(unread(ErrorKind::PermissionDenied), true).unwrap();
+        assert_eq!(places.lanes, [Path::new(ipc::SYSTEM_LANES).join("admin.sock")]);
+        assert!(places.config.is_none());
+        for (kind, system) in [(ErrorKind::PermissionDenied, false), (ErrorKind::NotFound, true)] {
+            assert!(matches!(Places::of(unread(kind), system), Err(Error::Config(_))), "{kind:?} {system}");
+        }
+    }
 }

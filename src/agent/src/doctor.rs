@@ -1,6 +1,7 @@
 //! `signing-agent doctor`: what is wrong, and what to type about it. What the vault sees, or where none answers
 //! `signing-agent-vault --check` as its user; and what this side of the lane sees: files, network, TLS, kernel, units.
 
+mod accounts;
 mod alone;
 mod files;
 mod found;
@@ -14,6 +15,7 @@ mod vault;
 use crate::error::Error;
 use crate::words;
 use config::Config;
+use config::guard::Room;
 use found::fault;
 use ipc::{Finding, FindingHealth};
 use std::os::unix::fs::MetadataExt;
@@ -36,6 +38,19 @@ struct Subject {
     answered: bool,
     /// The vault says that the api is connected.
     api: bool,
+}
+
+impl Subject {
+    /// Whom a room works as: a user of its own as a service, else the state directory's owner.
+    fn user(&self, room: Room) -> u32 {
+        let name = match room {
+            Room::Vault => return self.owner,
+            Room::Api => "signing-agent-api",
+            Room::Courier => "signing-agent-courier",
+        };
+        let own = if self.path == Path::new(config::DEFAULT_PATH) { accounts::named(name) } else { None };
+        own.unwrap_or(self.owner)
+    }
 }
 
 pub fn doctor(config_path: &Path, as_json: bool) -> Result<(), Error> {

@@ -24,7 +24,6 @@ pub const EXITS: &[(u8, &str)] = &[
 pub enum Error {
     #[error("{0}")]
     Config(#[from] config::Error),
-    /// The room has said on stderr what is wrong.
     /// What is wrong is on stdout or stderr already.
     #[error("see above")]
     Said,
@@ -35,7 +34,7 @@ pub enum Error {
     RoomConfig,
     #[error("no vault answers (tried {tried}); start it with `signing-agent run` or by systemd")]
     NoVault { tried: String },
-    #[error("{}: {cause}; ask as the user that the vault runs as, or as root", .lane.display())]
+    #[error("{}: {cause}; ask as root, as the user that the vault runs as, or as a member of the group signing-agent-admin", .lane.display())]
     Closed { lane: PathBuf, cause: std::io::Error },
     #[error("{}: the vault did not answer: {why}; its log may say why", .lane.display())]
     NoAnswer { lane: PathBuf, why: String },

@@ -24,22 +24,12 @@ pub enum Room {
     Vault,
 }
 
-/// Who else could write it.
+/// Who else could write it, and what to do about that.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    #[error(
-        "{path} belongs to uid {owner} (mode {mode:o}), who could change {what}, and this room is uid {own}: chown root {path}, or keep the \
-         file elsewhere"
-    )]
-    Owner { path: String, owner: u32, mode: u32, own: u32, what: String },
-    #[error(
-        "{path} can be written by others (mode {mode:o}, owner uid {owner}), who could change {what}: chmod go-w {path}"
-    )]
-    Mode { path: String, owner: u32, mode: u32, what: String },
-    #[error("{path}: {cause}; whether others could change {what} cannot be seen")]
-    Unseen { path: String, cause: std::io::Error, what: String },
-    #[error("{path}: more than {MOST_LINKS} symbolic links; name the file itself")]
-    Links { path: String },
+#[error("{words}: {remedy}")]
+pub struct Fault {
+    pub words: String,
+    pub remedy: String,
 }
 
 /// Reads and checks the configuration of a room, once nobody else could have written it; then the same of the files that the room
@@ -53,7 +43,12 @@ pub fn load(path: &Path, room: Room) -> Result<Config, Error> {
 
 /// What is wrong with a file, or with the way to it. One that is missing is not at fault: whoever reads it says so.
 pub fn check(file: &Path) -> Result<(), Fault> {
-    Walk { read: file, own: rustix::process::geteuid().as_raw() }.to(file)
+    check_as(file, rustix::process::geteuid().as_raw())
+}
+
+/// The same for a room of this user.
+pub fn check_as(file: &Path, user: u32) -> Result<(), Fault> {
+    Walk { read: file, own: user }.to(file)
 }
 
 /// What a room reads by its configuration, but for policies, secrets and what it keeps itself.
@@ -79,8 +74,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn to(&self, file: &Path) -> Result<(), Fault> {
         let unseen = |path: &Path| {
-            let (path, what) = (path.display().to_string(), self.what(path));
-            move |cause| Fault::Unseen { path, cause, what }
+            let path = path.to_owned();
+            move |cause| self.unseen(&path, &cause)
         };
         let absolute = std::path::absolute(file).map_err(unseen(file))?;
         let (mut at, mut rest, mut links) = (PathBuf::from("/"), names(&absolute), 0);
@@ -103,7 +98,8 @@ impl Walk<'_> {
             if entry.is_symlink() {
                 links += 1;
                 if links > MOST_LINKS {
-                    return Err(Fault::Links { path: self.read.display().to_string() });
+                    let words = format!("{}: more than {MOST_LINKS} symbolic links", self.read.display());
+                    return Err(Fault { words, remedy: "name the file itself".into() });
                 }
                 let target = std::fs::read_link(&next).map_err(unseen(&next))?;
                 if target.is_absolute() {
@@ -130,26 +126,44 @@ impl Walk<'_> {
     }
 
     fn look(&self, path: &Path, held: impl Fn(u32) -> bool) -> Result<(), Fault> {
-        let (shown, what) = (path.display().to_string(), self.what(path));
-        let seen = match path.metadata() {
-            Ok(seen) => seen,
-            Err(cause) => return Err(Fault::Unseen { path: shown, cause, what }),
-        };
+        let seen = path.metadata().map_err(|cause| self.unseen(path, &cause))?;
         let (owner, mode) = (seen.uid(), seen.mode() & 0o7777);
+        let (shown, what, own) = (path.display(), self.what(path), self.own);
         if !self.trusts(owner) {
-            return Err(Fault::Owner { path: shown, owner, mode, own: self.own, what });
+            return Err(Fault {
+                words: format!(
+                    "{shown} belongs to uid {owner} (mode {mode:o}), who could change {what}, and the room is uid {own}"
+                ),
+                remedy: format!("chown root {shown}, or keep the file elsewhere"),
+            });
         }
         if mode & OTHERS_WRITE != 0 && !held(mode) {
-            return Err(Fault::Mode { path: shown, owner, mode, what });
+            return Err(Fault {
+                words: format!(
+                    "{shown} can be written by others (mode {mode:o}, owner uid {owner}), who could change {what}"
+                ),
+                remedy: format!("chmod go-w {shown}"),
+            });
         }
         Ok(())
     }
 
+    fn unseen(&self, path: &Path, cause: &std::io::Error) -> Fault {
+        Fault {
+            words: format!(
+                "{}: {cause}; whether others could change {} cannot be seen",
+                path.display(),
+                self.what(path)
+            ),
+            remedy: "let the room's user look there, or keep the file elsewhere".into(),
+        }
+    }
+
     fn what(&self, path: &Path) -> String {
         if path == self.read {
-            "what this room reads".into()
+            "what the room reads".into()
         } else {
-            format!("{}, which this room reads", self.read.display())
+            format!("{}, which the room reads", self.read.display())
         }
     }
 

@@ -56,7 +56,11 @@ fn examine(room: &Arc<Room>) -> Findings {
 /// `--check`: where no vault answers. Prints the findings as JSON; the exit code is 1 where one is a fault.
 pub fn check(path: &Path) -> Result<u8, String> {
     let mut findings = Findings::default();
-    match config::load(path) {
+    match config::guard::load(path, config::guard::Room::Vault) {
+        // Who else could have written it would have this user load a module of theirs.
+        Err(config::Error::Guard(e)) => {
+            findings.fault("files", e.words, format!("{}; nothing more was looked at", e.remedy))
+        }
         Err(e) => findings.fault("configuration", e, "correct it there; docs/configuration.md has every key"),
         Ok(config) => alone(&mut findings, path, &config),
     }

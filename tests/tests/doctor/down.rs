@@ -1,12 +1,13 @@
 //! Faults that keep a vault from working, looked for while none is at work.
 
 use super::{
-    Fault, configure, configure_back, doctor, fault, find_each, finds, is_content, put_aside, put_back, warning,
+    Fault, chmod, configure, configure_back, doctor, fault, find_each, finds, is_content, put_aside, put_back, warning,
 };
 use signing_agent_tests::{APPROVE_ALL, House, Settings, Token, until};
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// A registered house whose agent was stopped.
 fn stopped(settings: Settings) -> House {
@@ -179,7 +180,7 @@ fn another_agents_token_and_an_empty_one_are_found() {
 fn an_older_copy_of_the_state_directory_is_found() {
     let mut house = stopped(Settings::with_policy(APPROVE_ALL));
     let copy = |from: PathBuf, to: PathBuf| {
-        let done = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+        let done = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
         assert!(done.success());
     };
     let (state, old) = (house.state(), house.dir.path().join("old"));
@@ -214,4 +215,28 @@ fn a_house_that_was_never_made_is_told_what_comes_first() {
     finds(&house, &fault("state-directory", "No such file", "signing-agent init"));
     assert!(!house.state().exists(), "nothing is made by looking");
     finds(&house, &warning("api-access", "auth is \"none\"", "signing-agent token add"));
+}
+
+#[test]
+fn looking_loads_no_module_that_somebody_else_could_have_written_or_named() {
+    let house = stopped(Settings::with_policy(APPROVE_ALL));
+    let (dir, mark) = (house.dir.path(), house.state().join("loaded"));
+    let (source, planted) = (dir.join("planted.c"), dir.join("planted.so"));
+    let touches =
+        format!("#include <fcntl.h>\n__attribute__((constructor)) static void f(void) {{ creat({mark:?}, 0600); }}\n");
+    fs::write(&source, touches).unwrap();
+    let made = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&planted, &source]).status().unwrap();
+    assert!(made.success());
+    configure(&house, &house.token.module.display().to_string(), planted.to_str().unwrap());
+    let could = fault("files", "can be written by others", "nothing more was looked at");
+    for (module, configuration) in [(0o775, 0o644), (0o755, 0o664)] {
+        chmod(&planted, module);
+        chmod(&house.config(), configuration);
+        finds(&house, &could);
+        assert!(!mark.exists(), "it was loaded: {module:o} {configuration:o}");
+    }
+    // Where nobody else could have, it is.
+    chmod(&house.config(), 0o644);
+    finds(&house, &fault("pkcs11-module", "planted.so", "correct [hsm] module"));
+    assert!(mark.exists());
 }

@@ -125,7 +125,7 @@ const FAULTS: &[Fault] = &[
     (
         "the policy is writable by its group",
         |house| chmod(&house.dir.path().join("policy.toml"), 0o664),
-        fault("files", "policy.toml can be written to by others", "chmod go-w "),
+        fault("files", "policy.toml can be written by others", "chmod go-w "),
         |house| chmod(&house.dir.path().join("policy.toml"), 0o644),
     ),
     (

@@ -1,8 +1,9 @@
 //! Certificates, keys and revocation lists, in every way in which they go wrong.
 
-use super::{Fault, chmod, doctor, fault, find_each, put, put_aside, put_back, warning};
+use super::{Fault, chmod, doctor, fault, find_each, finds, is_content, put, put_aside, put_back, warning};
 use signing_agent_tests::{House, Pki, Settings};
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
 
 const FAULTS: &[Fault] = &[
     (
@@ -63,8 +64,14 @@ const FAULTS: &[Fault] = &[
     (
         "the revocation list is outdated",
         |house| put(house, "clients.crl", &Pki::default().revokes(&[], -86_400)),
-        fault("tls-crl", "it is outdated since", "have the CA write a new one"),
-        |house| put(house, "clients.crl", &Pki::default().revokes(&[], 86_400)),
+        fault("tls-crl", "nobody is let in by a certificate", "have the CA write a new one"),
+        |house| put(house, "clients.crl", &Pki::default().revokes(&[], 60 * 86_400)),
+    ),
+    (
+        "the next revocation list is due in ten days",
+        |house| put(house, "clients.crl", &Pki::default().revokes(&[], 10 * 86_400)),
+        warning("tls-crl", "the next one is due on", "have the CA write a new one"),
+        |house| put(house, "clients.crl", &Pki::default().revokes(&[], 60 * 86_400)),
     ),
 ];
 
@@ -79,7 +86,7 @@ fn what_is_wrong_with_the_tls_files_is_found_before_the_door_reads_them() {
     let mut house = House::empty(Settings::default());
     let pki = Pki::default();
     let files = pki.house(house.dir.path());
-    put(&house, "clients.crl", &pki.revokes(&[], 86_400));
+    put(&house, "clients.crl", &pki.revokes(&[], 60 * 86_400));
     house.settings.api = format!("auth = \"token\"\n{files}client_crl_file = \"clients.crl\"\n");
     house.write_config();
     let good = doctor(&house);
@@ -87,4 +94,26 @@ fn what_is_wrong_with_the_tls_files_is_found_before_the_door_reads_them() {
         assert!(good.of("good").contains(&check), "{check}: {}", good.all);
     }
     find_each(&house, FAULTS);
+}
+
+#[test]
+fn what_the_apis_user_cannot_read_is_found_also_where_root_looks() {
+    let mut house = House::empty(Settings::default());
+    let files = Pki::default().house(house.dir.path());
+    house.settings.api = format!("auth = \"token\"\n{files}");
+    house.write_config();
+    assert!(house.output(&["init"]).status.success());
+    let key = house.dir.path().join("server.key");
+    if fs::metadata(&key).unwrap().uid() != 0 {
+        return eprintln!("NOT LOOKED AT: another user's agent: that takes root");
+    }
+    let dir = house.dir.path();
+    for path in [dir, &house.state(), &dir.join("server.pem"), &dir.join("ca.pem")] {
+        chown(path, Some(54_321), None).unwrap();
+    }
+    finds(&house, &fault("tls-files", "server.key: the api, uid 54321, cannot read it", "chown 54321 "));
+    chown(&key, Some(54_321), None).unwrap();
+    chmod(&key, 0o400);
+    is_content(&house, "tls-files");
+    is_content(&house, "tls-key");
 }

@@ -1,5 +1,6 @@
 //! `signing-agent-vault --check`, as the user that the vault works as: nobody else reads its state and its PIN as it does.
 
+use super::accounts;
 use super::found::unknown;
 use crate::handover::{self, Kind};
 use config::Config;
@@ -74,18 +75,12 @@ fn prepared(program: &Path, config: &Config, path: &Path) -> Result<(Command, St
         (0, owner) => {
             let mut command = Command::new("setpriv");
             command.arg(format!("--reuid={owner}")).arg(format!("--regid={}", state.gid()));
-            command.arg(if is_known(owner) { "--init-groups" } else { "--clear-groups" });
+            command.arg(if accounts::is_known(owner) { "--init-groups" } else { "--clear-groups" });
             command.arg("--").arg(program);
             Ok((command, format!("as the state directory's owner, uid {owner}")))
         }
         (_, owner) => Err(format!("no vault answers, and {} is of uid {owner}", config.state.dir.display())),
     }
-}
-
-/// Whether the user has an account, with its groups.
-fn is_known(user: u32) -> bool {
-    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    accounts.lines().any(|line| line.split(':').nth(2) == Some(&user.to_string()))
 }
 
 /// The unit's properties as `systemd-run -p` takes them; nothing where there is no such unit.

@@ -2,74 +2,46 @@
 
 use super::Subject;
 use super::found::{fault, good};
-use config::Config;
+use config::guard::{self, Fault, Room};
 use ipc::Finding;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Files that say what the agent does, and the directories that they are found by.
+/// Files that say what the agent does, and the directories that they are found by: each as the room that reads it would look at it.
 pub fn look(subject: &Subject) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    for path in named(&subject.path, &subject.config) {
-        if let Some((words, remedy)) = loose(&path, subject.owner)
-            && !findings.iter().any(|found| found.words == words)
-        {
-            findings.push(fault("files", words, remedy));
+    for (path, user) in named(subject) {
+        if let Err(Fault { words, remedy }) = guard::check_as(&path, user) {
+            let found = fault("files", words, remedy);
+            if !findings.iter().any(|other| other.words == found.words) {
+                findings.push(found);
+            }
         }
     }
     if findings.is_empty() {
-        findings.push(good(
-            "files",
-            "configuration, policy, module and TLS files are writable by root and the vault alone",
-        ));
+        let words =
+            "configuration, policy, module and TLS files are writable by root and the room that reads them alone";
+        findings.push(good("files", words));
     }
     findings
 }
 
-fn named(path: &Path, config: &Config) -> Vec<PathBuf> {
-    let mut all = vec![path.to_owned(), config.hsm.module.clone()];
+/// Each with the user of the room that reads it.
+fn named(subject: &Subject) -> Vec<(PathBuf, u32)> {
+    let Subject { config, path, .. } = subject;
+    let mut all = Vec::new();
+    for room in [Room::Vault, Room::Api, Room::Courier] {
+        all.push((path.clone(), subject.user(room)));
+        all.extend(guard::files(config, room).into_iter().map(|file| (file.to_owned(), subject.user(room))));
+    }
     for policy in [&config.policy.file, &config.policy.shadow].into_iter().flatten() {
         let mut signatures = policy.as_os_str().to_owned();
         signatures.push(".sig");
-        all.extend([policy.clone(), signatures.into()]);
+        all.extend([(policy.clone(), subject.owner), (signatures.into(), subject.owner)]);
     }
-    all.extend(config.hsm.pin_file.clone());
-    if let Some(callback) = &config.callback {
-        all.push(callback.public_key_file.clone());
-        all.extend(callback.ca_file.clone());
-    }
-    all.extend(config.backend.ca_file.clone());
-    if let Some(tls) = &config.api.tls {
-        all.extend([tls.cert_file.clone(), tls.key_file.clone()]);
-        all.extend([&tls.client_ca_file, &tls.client_crl_file].into_iter().flatten().cloned());
-    }
+    all.extend(config.hsm.pin_file.clone().map(|file| (file, subject.owner)));
     all
-}
-
-/// The first of the file and its directories that others could write to, and the same behind links.
-fn loose(path: &Path, owner: u32) -> Option<(String, String)> {
-    let resolved = path.canonicalize().ok();
-    let ways = std::iter::once(path).chain(resolved.as_deref());
-    ways.flat_map(Path::ancestors).find_map(|step| {
-        let meta = step.symlink_metadata().ok().filter(|meta| !meta.is_symlink())?;
-        let trusted = meta.uid() == 0 || meta.uid() == owner;
-        // In a directory like /tmp nobody takes away what is another's.
-        let sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
-        let open = meta.mode() & 0o022 != 0 && !sticky;
-        let shown = step.display();
-        match (trusted, open) {
-            (false, _) => Some((
-                format!("{shown} belongs to uid {}: who owns it changes what the agent does", meta.uid()),
-                format!("chown root {shown}"),
-            )),
-            (true, true) => Some((
-                format!("{shown} can be written to by others (mode {:04o})", meta.mode() & 0o7777),
-                format!("chmod go-w {shown}; then look at what is in it"),
-            )),
-            (true, false) => None,
-        }
-    })
 }
 
 /// The state directory is the vault's alone, with all that is in it.

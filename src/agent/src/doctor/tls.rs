@@ -3,6 +3,7 @@
 use super::Subject;
 use super::found::{fault, good, warning};
 use crate::words;
+use config::guard::Room;
 use ipc::Finding;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -25,7 +26,8 @@ const LARGEST: u64 = 16 << 20;
 
 pub fn look(subject: &Subject) -> Vec<Finding> {
     let Some(tls) = &subject.config.api.tls else { return Vec::new() };
-    let mut findings = Vec::new();
+    let api = subject.user(Room::Api);
+    let mut findings: Vec<Finding> = tls.all().filter_map(|path| unread(path, api)).collect();
     let chain = certificates("tls-certificate", &tls.cert_file, &mut findings);
     if let Some(chain) = &chain {
         in_order(chain, &tls.cert_file, &mut findings);
@@ -38,6 +40,23 @@ pub fn look(subject: &Subject) -> Vec<Finding> {
         findings.push(revocations(path));
     }
     findings
+}
+
+/// One that the api's user could not read, whoever looks.
+fn unread(path: &Path, api: u32) -> Option<Finding> {
+    let meta = std::fs::metadata(path).ok()?;
+    // Its groups are not known here.
+    let may = if meta.uid() == api { meta.mode() & 0o400 } else { meta.mode() & 0o044 };
+    if api == 0 || may != 0 {
+        return None;
+    }
+    let (shown, mode) = (path.display(), meta.mode() & 0o7777);
+    let words = format!("{shown}: the api, uid {api}, cannot read it (mode {mode:04o}, owner uid {})", meta.uid());
+    Some(fault(
+        "tls-files",
+        words,
+        format!("chown {api} {shown} && chmod 0400 {shown}; a certificate may be root's, of mode 0644"),
+    ))
 }
 
 fn now() -> i64 {
@@ -124,7 +143,7 @@ fn key(path: &Path, chain: Option<Vec<CertificateDer<'static>>>, findings: &mut 
         findings.push(fault(
             CHECK,
             words,
-            format!("chmod 600 {shown}, of the api's user; a key that others could read is to be replaced"),
+            format!("chmod 600 {shown}; a key that others could read is to be replaced"),
         ));
     }
     let key = match read(path).and_then(|pem| PrivateKeyDer::from_pem_slice(&pem).map_err(|e| format!("{shown}: {e}")))
@@ -161,16 +180,24 @@ fn revocations(path: &Path) -> Finding {
         let Ok((_, list)) = CertificateRevocationList::from_der(der) else {
             return fault(CHECK, format!("{shown}: one in it is no revocation list"), renew);
         };
-        first = first.min(list.next_update().map_or(i64::MAX, |next| next.timestamp()));
+        let Some(next) = list.next_update() else {
+            let words =
+                format!("{shown}: one in it does not say when the next one comes (nextUpdate): the api refuses it");
+            return fault(CHECK, words, renew);
+        };
+        first = first.min(next.timestamp());
     }
-    match first {
+    match first.saturating_sub(now()) {
         _ if lists.is_empty() => fault(CHECK, format!("{shown}: there is no revocation list in it"), renew),
-        i64::MAX => good(CHECK, "it says not when the next one comes"),
-        next if next <= now() => fault(
+        ..=0 => {
+            let words = format!("{shown}: it is outdated since {}: nobody is let in by a certificate", day(first));
+            fault(CHECK, words, renew)
+        }
+        1..SOON => warning(
             CHECK,
-            format!("{shown}: it is outdated since {}: what was revoked later is let in", day(next)),
+            format!("{shown}: the next one is due on {}; then nobody is let in by a certificate", day(first)),
             renew,
         ),
-        next => good(CHECK, format!("the next one is due on {}", day(next))),
+        _ => good(CHECK, format!("the next one is due on {}", day(first))),
     }
 }

@@ -45,7 +45,8 @@ pub fn todo(status: &Status) -> Vec<String> {
 }
 
 fn register(left: Option<u64>) -> String {
-    let how = "your partner app (POST /api/v1/register), or `signing-agent partner-key new` and then \
+    let how = "your partner app (POST /api/v1/register; where [api] auth asks for a token, make it one: `signing-agent token add \
+               NAME --scope register,decide,read,feed`), or `signing-agent partner-key new` and then \
                `signing-agent register --name NAME`";
     match left {
         Some(left) => format!("Register the agent within {}: {how}.", words::span(left)),
