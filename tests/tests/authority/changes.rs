@@ -70,6 +70,24 @@ fn a_change_is_refused_on_fewer_signatures_than_the_deed_wants_and_on_any_that_i
     verify_again(&board, &changes[0], &text);
 }
 
+#[test]
+fn what_was_signed_beforehand_is_void_once_somebody_stops_something() {
+    let board = Board::new();
+    let unfreeze = &["unfreeze"][..];
+    let stops = [&["freeze"][..], &["registration", "close"], &["token", "revoke", "desk"]];
+    let add = &["token", "add", "desk", "--scope", "read"][..];
+    assert_eq!(board.signed(add, &board.draft(add), &["alice", "bob"]).0, 0);
+    for stop in stops {
+        let beforehand = board.draft(unfreeze);
+        assert!(board.says(stop).status.success(), "{stop:?}");
+        let (code, words) = board.signed(unfreeze, &beforehand, &["alice", "bob"]);
+        assert!(code == 1 && words.contains("[statement-serial]"), "{stop:?}: {code} {words}");
+    }
+    assert_eq!(board.status()["audit"]["frozen"], true);
+    assert_eq!(board.signed(unfreeze, &board.draft(unfreeze), &["alice", "bob"]).0, 0);
+    assert_eq!(board.status()["audit"]["frozen"], false);
+}
+
 /// As anybody can who has the log, with OpenSSH.
 fn verify_again(board: &Board, record: &Value, text: &str) {
     assert_eq!(
