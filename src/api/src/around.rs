@@ -3,6 +3,7 @@
 
 use crate::cors;
 use crate::credentials::Peer;
+use crate::reason::Reason;
 use crate::reply::{Fault, NotLetIn};
 use crate::routes::House;
 use crate::serve::Retirement;
@@ -61,10 +62,11 @@ async fn slow(house: &House, address: Option<IpAddr>, response: &mut Response) {
 }
 
 async fn answer(house: &House, request: Request, next: Next) -> Response {
-    if house.homes.foreign(request.headers()) {
+    let (foreign, rebound) = (house.homes.foreign(request.headers()), house.homes.rebound(&request));
+    if foreign || rebound {
         let address = request.extensions().get().map(|peer: &Peer| peer.address);
         house.reports.turned_away(address, AccessFault::ForeignPage);
-        return Fault::from(AccessFault::ForeignPage).into_response();
+        return if foreign { Fault::from(AccessFault::ForeignPage) } else { rebound_words() }.into_response();
     }
     if let Some(answer) = cors::preflight(&house.homes, &request) {
         return answer;
@@ -115,6 +117,11 @@ async fn take(body: Body, announced: Option<usize>) -> Result<Taken, Fault> {
         }
     }
     if wasted > 0 { Err(too_long()) } else { Ok(Taken(Arc::new(whole))) }
+}
+
+fn rebound_words() -> Fault {
+    let words = "without [api] auth a request must name this host by an address or as localhost (Host), or as [api] public_url has it";
+    Fault::new(StatusCode::FORBIDDEN, words).because(Reason::Access(AccessFault::ForeignPage))
 }
 
 fn too_long() -> Fault {

@@ -39,6 +39,8 @@ pub(crate) struct Health {
     feed_age_seconds: Option<u64>,
     /// When the action expires that expires next, Unix seconds.
     next_expiry: Option<u64>,
+    /// What will be trouble if nobody looks after it: certificates, tokens and lists near their end. It does not stand in the way.
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -125,5 +127,6 @@ async fn told(house: &House, caller: Caller) -> Result<Health, Fault> {
         registered: health.registered,
         feed_age_seconds: health.feed_age,
         next_expiry: health.next_expiry,
+        warnings: health.warnings,
     })
 }

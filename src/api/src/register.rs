@@ -52,9 +52,7 @@ pub(crate) async fn register(
     Extension(retirement): Extension<Arc<Retirement>>,
 ) -> Response {
     let registration = form::parse(&body.0);
-    if body.0.len() > KEYLESS {
-        retirement.arm();
-    }
+    let may_be_keys = body.0.len() > KEYLESS;
     drop(body);
     // A task of its own: it outlives a client that hangs up, so that the process does not end before the vault is done.
     let asked = tokio::spawn(async move {
@@ -65,8 +63,9 @@ pub(crate) async fn register(
                 house.enter(caller, Scope::Register).await.and(Err(Fault::bad(words).because(Reason::BAD_BODY)))
             }
         };
-        if answer.as_ref().is_err_and(|fault| fault.access().is_some()) {
-            retirement.later();
+        // Who was not let in shall not have the door restart as often as it likes: what it brought is gone later all the same.
+        if may_be_keys && answer.as_ref().err().is_none_or(was_let_in) {
+            retirement.arm();
         }
         drop(retirement);
         match answer? {
@@ -76,4 +75,10 @@ pub(crate) async fn register(
     });
     let answer = asked.await.unwrap_or_else(|_| Err(Fault::misfit("Register")));
     ([(header::CONNECTION, "close")], answer).into_response()
+}
+
+/// Whether a fault is none of those that anybody can have.
+fn was_let_in(fault: &Fault) -> bool {
+    let anybodys = [Reason::NOT_READY, Reason::BUSY, Reason::VAULT_AWAY];
+    fault.access().is_none() && !anybodys.into_iter().any(|reason| fault.is(reason))
 }

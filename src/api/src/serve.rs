@@ -76,7 +76,7 @@ fn house(listener: &tokio::net::TcpListener, lane: Lane, settings: Settings) -> 
     let limits = settings.limits;
     Ok(House {
         hub: Arc::new(Hub::new(Guests::new(limits.feeds, limits.feeds_each))),
-        homes: Homes::new(listener.local_addr()?, settings.public_url.as_ref(), settings.pages),
+        homes: Homes::new(listener.local_addr()?, settings.public_url.as_ref(), settings.pages, settings.auth),
         ending: Ending::default(),
         feed_url: settings.feed_url,
         shown: settings.shown,
@@ -84,7 +84,7 @@ fn house(listener: &tokio::net::TcpListener, lane: Lane, settings: Settings) -> 
         times: settings.times,
         tls: settings.tls,
         guests: Guests::new(limits.connections, limits.connections_each),
-        shares: Shares::new(limits.asks, limits.asks_each, settings.times.turn),
+        shares: Shares::new(limits.asks, limits.asks_each, settings.times.turn, settings.auth),
         doubts: Semaphore::new(MAX_DOUBTS),
         slowing: Slowing::new(limits.delayed),
         reports: Reports::default(),
@@ -141,10 +141,8 @@ impl Retirement {
         self.armed.store(true, Ordering::Relaxed);
     }
 
-    /// Instead: what passed was nobody's who may register, and who may not shall not have the door restart as often as it likes. It
-    /// is gone within [`Times::retire`](crate::Times::retire) all the same.
+    /// Within [`Times::retire`](crate::Times::retire), whoever it was that brought something.
     pub(crate) fn later(&self) {
-        self.armed.store(false, Ordering::Relaxed);
         self.ending.later.notify_one();
     }
 }

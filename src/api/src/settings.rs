@@ -1,7 +1,7 @@
 //! What the api needs of the configuration, and nothing that is secret but the key that its TLS holds.
 
 use crate::Tls;
-use config::Config;
+use config::{Auth, Config};
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -18,6 +18,8 @@ pub struct Settings {
     pub shown: Value,
     pub times: Times,
     pub limits: Limits,
+    /// What the vault lets callers in by.
+    pub auth: Auth,
     /// Pages of elsewhere that may call, as browsers write them.
     pub pages: Vec<String>,
     /// `None`: plain HTTP.
@@ -141,6 +143,7 @@ impl Settings {
             shown,
             times: Times::default(),
             limits,
+            auth: config.api.auth,
             pages: config.api.cors_origins.clone(),
             tls,
         }

@@ -2,6 +2,7 @@
 
 use crate::support::{Api, registered, request};
 use ipc::{AccessFault, Ask};
+use serde_json::json;
 
 const DESK: &str = "https://desk.example";
 
@@ -61,4 +62,15 @@ fn unless_pages_are_named_there_is_no_cors_and_a_foreign_one_is_told_to_the_vaul
     });
     assert_eq!((told[0].fault, told[0].times), (AccessFault::ForeignPage, 1));
     assert_eq!(told[0].address, Some("127.0.0.1".parse().unwrap()));
+}
+
+#[test]
+fn with_nobody_asked_who_they_are_a_page_whose_name_leads_here_reads_nothing() {
+    let api = Api::set(registered, |settings| settings.auth = config::Auth::None);
+    let get = |host: &str| api.send(format!("GET /api/v1/client HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+    let reply = get(&format!("evil.example:{}", api.addr.port()));
+    assert_eq!((reply.status, &reply.json()["Reason"]), (403, &json!("foreign-page")));
+    assert!(reply.json()["Detail"].as_str().unwrap().contains("localhost"));
+    assert!(api.vault.asks.try_recv().is_err(), "the vault is not asked");
+    assert_eq!(get(&format!("localhost:{}", api.addr.port())).status, 200);
 }

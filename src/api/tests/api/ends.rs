@@ -80,6 +80,24 @@ fn a_registration_of_somebody_who_may_not_register_ends_the_api_only_later() {
     }
 }
 
+/// Before the vault has looked at who somebody is, it is anybody.
+#[test]
+fn a_registration_that_nobody_was_let_in_for_ends_the_api_only_later() {
+    for refusal in [Refusal::NotReady("in trouble".into()), Refusal::Busy] {
+        let answer = Answer::Refused(refusal.clone());
+        let mut api = Api::new(move |ask| match ask {
+            Call::Register(_) | Call::Enter(_) => Some(answer.clone()),
+            other => registered(other),
+        });
+        for _ in 0..20 {
+            assert_eq!(api.ask("POST", "/api/v1/register", WELL).status, 503, "{refusal:?}");
+        }
+        assert_eq!(api.ask("GET", "/api/v1/client", "").status, 200);
+        api.stop();
+        assert_eq!(api.end(), End::Stopped, "{refusal:?}");
+    }
+}
+
 #[test]
 fn a_client_that_hangs_up_during_its_registration_does_not_keep_the_api_from_ending() {
     let mut api = Api::new(|ask| if matches!(ask, Call::Register(_)) { None } else { registered(ask) });

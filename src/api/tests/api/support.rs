@@ -158,6 +158,7 @@ impl Api {
             shown: serde_json::json!({"shown": 1}),
             times: Times { goodbye: Duration::from_secs(1), ..Times::default() },
             limits: Limits::default(),
+            auth: config::Auth::Token,
             pages: Vec::new(),
             tls: None,
         };
@@ -318,6 +319,6 @@ pub fn health() -> ipc::Health {
         remote_feed_url: "wss://backend.example/feed".into(),
         feed_age: Some(3),
         next_expiry: None,
-        warnings: Vec::new(),
+        warnings: vec!["the certificate expires in 9 days".into()],
     }
 }

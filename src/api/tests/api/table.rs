@@ -103,6 +103,7 @@ fn health_is_told_with_the_go_agents_fields() {
     });
     let whole = json!({
         "WebSocket": socket, "Ready": true, "Reasons": [], "Registered": true, "FeedAgeSeconds": 3, "NextExpiry": null,
+        "Warnings": ["the certificate expires in 9 days"],
     });
     assert_eq!(reply.json(), whole);
     let reply = api.ask("GET", "/api/v1/healthcheck/ready", "");
