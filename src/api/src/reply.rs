@@ -4,7 +4,7 @@ use crate::reason::Reason;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ipc::{AccessFault, ActionEnd, KeyFault, LaneLost, Refusal, bounded};
+use ipc::{AccessFault, ActionEnd, CredentialFault, KeyFault, LaneLost, Refusal, Scope, bounded};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -60,6 +60,17 @@ impl Fault {
         }
     }
 
+    /// The same, and what is wrong with a token that came with a decision: who tries tokens is slowed.
+    fn not_let_in(&self) -> Option<NotLetIn> {
+        let tokens = match self.reason {
+            Reason::Credential(CredentialFault::TokenUnknown) => Some(AccessFault::TokenUnknown),
+            Reason::Credential(CredentialFault::TokenExpired) => Some(AccessFault::TokenExpired),
+            Reason::Credential(CredentialFault::TokenScope) => Some(AccessFault::TokenScope(Scope::Decide)),
+            _ => None,
+        };
+        self.access().or(tokens).map(NotLetIn)
+    }
+
     pub(crate) fn is(&self, reason: Reason) -> bool {
         self.reason == reason
     }
@@ -80,14 +91,14 @@ impl IntoResponse for Fault {
         let name = self.status.canonical_reason().unwrap_or("Error");
         // "Not found", as the Go agent's documentation writes it.
         let msg: String = name.chars().take(1).chain(name.chars().skip(1).map(|c| c.to_ascii_lowercase())).collect();
-        let (code, reason, access) = (self.status.as_u16(), self.reason.code(), self.access());
+        let (code, reason, not_let_in) = (self.status.as_u16(), self.reason.code(), self.not_let_in());
         let mut response = (self.status, Json(FaultBody { code, msg, detail: self.detail, reason })).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 6750 §3.
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(fault) = access {
-            response.extensions_mut().insert(NotLetIn(fault));
+        if let Some(fault) = not_let_in {
+            response.extensions_mut().insert(fault);
         }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

@@ -196,8 +196,20 @@ mod tests {
 
     #[test]
     fn all_faults_are_listed_each_once() {
-        let all = CredentialFault::ALL.into_iter().map(|fault| fault as usize);
-        assert!(all.eq(0..CredentialFault::CountedAlready as usize + 1));
+        use CredentialFault as C;
+        // A new one has its place here.
+        let of_decisions = |fault| match fault {
+            C::TokenUnknown | C::TokenExpired | C::TokenScope | C::NoSignature | C::SignerUnknown | C::Namespace => {
+                true
+            }
+            C::NotTouched | C::SignatureWrong | C::StatementMalformed | C::OtherAgent | C::OtherAction => true,
+            C::OtherMessages | C::OtherVerb | C::Expired | C::TooLong | C::NonceUsed | C::CountedAlready => true,
+            // No client hears these: changes come by the admin lane.
+            C::OtherChange | C::ChangeSerial => false,
+        };
+        assert!(C::ALL.into_iter().all(of_decisions));
+        assert!(C::ALL.into_iter().map(|fault| fault as usize).eq(0..C::ALL.len()));
+        assert_eq!((C::OtherChange as usize, C::ChangeSerial as usize), (C::ALL.len(), C::ALL.len() + 1));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod window;
 
 pub use admission::Guest;
 pub use table::Table;
+use table::Unfit;
 
 use crate::ledger::{Source, audit, tokens};
 use crate::reply::Reply;
@@ -16,7 +17,7 @@ use crate::room::Room;
 use crate::vault::Vault;
 use crate::{decide, explain, listing, operator, status};
 use admission::{No, Passes};
-use ipc::{Answer, Call, Caller, Credentials, Refusal, Scope, TurnedAway};
+use ipc::{AccessFault, Answer, Call, Caller, Credentials, Refusal, Scope, Secret, TurnedAway};
 use refused::{Noted, Refused, Sighting};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,6 +67,9 @@ pub fn call(room: &Arc<Room>, caller: Caller, call: Call, reply: Reply) {
             Err(refusal) => reply.refuse(refusal),
         },
         Call::Decide { action, verb, statements } => {
+            if let Err(refusal) = brought(room, &guest, caller.bearer.as_ref(), address) {
+                return reply.refuse(refusal);
+            }
             // What a rule releases for a token is looked at once more, in the ledger's transaction.
             let credentials = Credentials { bearer: caller.bearer, statements };
             decide::decide(room, action, verb, Source::Client(guest), credentials, reply);
@@ -91,14 +95,37 @@ fn let_in(room: &Room, caller: &Caller, call: &Call) -> Result<Guest, No> {
     let scope = call.scope();
     let counted = (scope != Scope::Feed).then(Instant::now);
     let guest = passes.admit(caller, scope, counted)?;
-    if let (Some(vault), Some(name)) = (vault, &guest.token)
-        && let Some(hour) = vault.tokens.used(name, now)
-    {
-        let name = name.clone();
+    if let (Some(vault), Some(name)) = (vault, &guest.token) {
+        used(&vault, name, now);
+    }
+    Ok(guest)
+}
+
+fn used(vault: &Vault, name: &str, now: u64) {
+    if let Some(hour) = vault.tokens.used(name, now) {
+        let name = name.to_owned();
         let kept = |kept: Result<(), _>| kept.unwrap_or_else(|e| tracing::warn!("a token's last use is not kept: {e}"));
         vault.ledger.post(move |t| tokens::used(t, &name, hour), kept);
     }
-    Ok(guest)
+}
+
+/// A token that comes with a decision, where it is not what let the caller in: it is counted and limited as any. Whether the action
+/// is released by it the decision says.
+fn brought(room: &Arc<Room>, guest: &Guest, bearer: Option<&Secret>, address: Option<IpAddr>) -> Result<(), Refusal> {
+    let (None, Some(bearer), Ok(vault)) = (&guest.token, bearer, room.vault()) else { return Ok(()) };
+    let now = vault.wall_clock.latest();
+    let holder = vault.tokens.holder(&crate::tokens::hash(bearer), Scope::Decide, now);
+    let limited = holder.and_then(|name| vault.tokens.take(&name, Instant::now()).map(|()| name));
+    let Unfit { fault, name } = match limited {
+        Ok(name) => {
+            used(&vault, &name, now);
+            return Ok(());
+        }
+        Err(unfit) => unfit,
+    };
+    let who = Guest { token: name, certificate: guest.certificate.clone() };
+    refused(room, Sighting { fault, address, who: who.name(), by_the_api: false, times: 1 });
+    if let AccessFault::TokenLimit(_) = fault { Err(Refusal::Access(fault)) } else { Ok(()) }
 }
 
 /// Counts a refusal, and puts it on record where it is to be.
@@ -164,6 +191,6 @@ pub fn warnings(room: &Room, vault: Option<&Vault>) -> Vec<String> {
 }
 
 /// For records of what a guest did not get.
-fn not_now(room: &Arc<Room>, guest: &Guest, address: Option<IpAddr>, fault: ipc::AccessFault) {
+fn not_now(room: &Arc<Room>, guest: &Guest, address: Option<IpAddr>, fault: AccessFault) {
     refused(room, Sighting { fault, address, who: guest.name(), by_the_api: false, times: 1 });
 }

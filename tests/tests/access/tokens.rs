@@ -236,6 +236,37 @@ fn a_token_with_a_limit_is_used_so_often_a_minute_and_the_others_as_often_as_the
 }
 
 #[test]
+fn a_decisions_token_is_counted_and_limited_also_where_something_else_or_nothing_lets_in() {
+    let desk = Desk::registered("auth = \"none\"", POLICY);
+    let id = desk.house.order(json!({ "kind": "transfer", "currency": 4 })).remove(0);
+    desk.house.logged(&["held: ", &id]);
+    let reader = desk.token("reader", &["--scope", "read"]);
+    let few = desk.token("few", &["--scope", "decide", "--per-minute", "1"]);
+    let mut door = desk.door();
+    let faults = [(0..5).map(|n| format!("signing-agent-{n}")).collect::<Vec<_>>(), vec![reader; 5]].concat();
+    for (n, token) in faults.iter().enumerate() {
+        let fault = if n < 5 { CredentialFault::TokenUnknown } else { CredentialFault::TokenScope };
+        let answer = door.ask(&by(token, decide(&id, Verb::Approve)));
+        assert!(
+            matches!(&answer, Answer::Refused(Refusal::Credential { fault: told, .. }) if *told == fault),
+            "{answer:?}"
+        );
+    }
+    let refused = desk.status().refused;
+    assert_eq!(refused, [("token-scope".to_owned(), 5), ("token-unknown".to_owned(), 5)]);
+    let records = desk.records("access");
+    let said: Vec<_> = records.iter().map(|record| (&record["cause"], &record["who"])).collect();
+    assert_eq!(said, [(&json!("token-unknown"), &json!(null)), (&json!("token-scope"), &json!("token reader"))]);
+    let other = door.ask(&by(&few, decide("nobody-knows-it", Verb::Approve)));
+    assert_eq!(other, Answer::Refused(Refusal::UnknownAction));
+    let limited = fault(&door.ask(&by(&few, decide(&id, Verb::Approve))));
+    assert!(matches!(limited, Some(AccessFault::TokenLimit(1..=60))), "{limited:?}");
+    let Answer::Tokens(tokens) = desk.operator(&Ask::Tokens) else { panic!("tokens") };
+    let used = |name: &str| tokens.iter().any(|token| token.name == name && token.used.is_some());
+    assert!(used("few") && !used("reader"), "{tokens:?}");
+}
+
+#[test]
 fn tokens_outlive_a_restart_and_without_auth_nobody_is_asked() {
     let mut desk = Desk::of("auth = \"token\"", POLICY);
     let (kept, gone) = (desk.token("kept", &["--scope", "read"]), desk.token("gone", &["--scope", "read"]));

@@ -1,7 +1,7 @@
 //! Who is refused again and again is told so later each time; nobody else is, nor what is right.
 
 use crate::support::{Api, connect, connect_from, once, registered};
-use ipc::{AccessFault, Answer, Call, Refusal};
+use ipc::{AccessFault, Answer, Call, CredentialFault, Refusal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -41,6 +41,20 @@ fn refusals_of_one_address_are_slowed_and_neither_others_nor_what_is_right() {
     let (status, right) = timed(&api, "127.0.0.1");
     assert!(status == 200 && right < Duration::from_millis(300), "what is right: {right:?}");
     println!("12 refusals took {slowed:?}; another address's {other:?}, a right call {right:?}");
+}
+
+/// Also where no token is what lets a caller in.
+#[test]
+fn a_decisions_wrong_tokens_are_slowed_too() {
+    for fault in [CredentialFault::TokenUnknown, CredentialFault::TokenExpired, CredentialFault::TokenScope] {
+        let api = Api::new(move |_| Some(Answer::Refused(Refusal::Credential { fault, who: None })));
+        let begun = Instant::now();
+        for _ in 0..8 {
+            assert_eq!(timed(&api, "127.0.0.1").0, 401, "{fault:?}");
+        }
+        // 0, 0, 0, 50 … 250 ms, less what is forgotten meanwhile.
+        assert!(begun.elapsed() > Duration::from_millis(500), "{fault:?} {:?}", begun.elapsed());
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl Door {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let near = certificate_expires.filter(|expires| *expires <= now.saturating_add(EARLY));
         let certificate = near.map(|expires| {
-            let what = "put another one in its place, then send the api a SIGHUP";
+            let what = "put another one in its place, then `systemctl reload signing-agent-api`, or SIGHUP to `signing-agent run`";
             if expires <= now {
                 return format!("a certificate of the API's expired on {}: {what}", day(expires));
             }

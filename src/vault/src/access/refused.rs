@@ -11,12 +11,42 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_secs(60);
 /// and an hour at the most.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// Callers that are remembered at once; more are others.
-const MOST: usize = 64;
 /// Others of whom it is known who they were have room up to here; above are as many as there are causes.
-const MOST_OPEN: usize = 2 * MOST;
-/// First records within the hour; what comes above that is others', without a record of its own.
-const MOST_FRESH: u32 = 128;
+const MOST_OPEN: usize = 256;
+
+/// Who is remembered in whose room: so that nobody who makes up callers hides those of whom it is known who they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// By the api's word alone.
+    Door,
+    /// A token or a certificate is known.
+    Named,
+    Stranger,
+}
+
+impl Class {
+    /// Callers that are remembered at once; more are others.
+    const fn most(self) -> usize {
+        match self {
+            Class::Named => 64,
+            Class::Door | Class::Stranger => 32,
+        }
+    }
+
+    /// First records within the hour; what comes above that is others', without a record of its own.
+    const fn most_fresh(self) -> usize {
+        2 * self.most()
+    }
+}
+
+/// What one class has of its room.
+#[derive(Default)]
+struct Room {
+    /// Not others.
+    remembered: usize,
+    /// Since when first records are counted, and how many there were.
+    fresh: Option<(Instant, usize)>,
+}
 
 /// A refusal, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,10 +111,7 @@ pub struct Refused {
     /// Since the start.
     counts: BTreeMap<&'static str, u64>,
     open: HashMap<Key, Repeats>,
-    /// How many of them are not others.
-    remembered: usize,
-    /// Since when first records are counted, and how many there were.
-    fresh: Option<(Instant, u32)>,
+    rooms: [Room; 3],
 }
 
 struct Repeats {
@@ -101,8 +128,10 @@ impl Refused {
         let count = self.counts.entry(fault.code()).or_default();
         *count = count.saturating_add(times);
         let mut key = Key { fault, place: Place::Of(address), who, by_the_api };
-        let fresh = self.may_be_fresh(now);
-        if !self.open.contains_key(&key) && (self.remembered >= MOST || !fresh) {
+        let class = key.class();
+        let room = &mut self.rooms[class as usize];
+        let fresh = room.may_be_fresh(class, now);
+        if !self.open.contains_key(&key) && (room.remembered >= class.most() || !fresh) {
             // Whose it was is worth more than where it came from, as long as there is room.
             let who = key.who.take().filter(|_| self.open.len() < MOST_OPEN);
             key = Key { place: Place::Others, who, ..key };
@@ -111,10 +140,11 @@ impl Refused {
             repeats.times = repeats.times.saturating_add(times);
             return Noted::default();
         }
-        self.remembered += usize::from(key.place != Place::Others);
+        room.remembered += usize::from(key.place != Place::Others);
+        room.count(fresh);
         let (left, within) = if fresh { (0, FIRST) } else { (times, LONGEST) };
         self.open.insert(key.clone(), Repeats { times: left, within });
-        let record = fresh.then(|| self.first(&key, times));
+        let record = fresh.then(|| record(&key, times, None));
         Noted { record, again: Some((key, within)) }
     }
 
@@ -123,7 +153,7 @@ impl Refused {
         let Some(repeats) = self.open.get_mut(&key) else { return Noted::default() };
         if repeats.times == 0 {
             self.open.remove(&key);
-            self.remembered -= usize::from(key.place != Place::Others);
+            self.rooms[key.class() as usize].remembered -= usize::from(key.place != Place::Others);
             return Noted::default();
         }
         let record = repeats.record(&key);
@@ -142,20 +172,31 @@ impl Refused {
     pub fn counts(&self) -> Vec<(String, u64)> {
         self.counts.iter().map(|(cause, times)| ((*cause).to_owned(), *times)).collect()
     }
+}
 
-    fn may_be_fresh(&mut self, now: Instant) -> bool {
+impl Key {
+    fn class(&self) -> Class {
+        match (self.by_the_api, &self.who) {
+            (true, _) => Class::Door,
+            (false, Some(_)) => Class::Named,
+            (false, None) => Class::Stranger,
+        }
+    }
+}
+
+impl Room {
+    fn may_be_fresh(&mut self, class: Class, now: Instant) -> bool {
         let counting =
             self.fresh.filter(|(since, _)| now.saturating_duration_since(*since) < config::seams::pace(LONGEST));
         let (since, records) = counting.unwrap_or((now, 0));
         self.fresh = Some((since, records));
-        records < MOST_FRESH
+        records < class.most_fresh()
     }
 
-    fn first(&mut self, key: &Key, times: u64) -> Record {
-        if let Some((_, records)) = &mut self.fresh {
+    fn count(&mut self, fresh: bool) {
+        if let (Some((_, records)), true) = (&mut self.fresh, fresh) {
             *records += 1;
         }
-        record(key, times, None)
     }
 }
 
