@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's own tools fail loudly")]
 
 mod callback;
+mod capabilities;
 mod client;
 mod house;
 mod person;
@@ -11,9 +12,10 @@ pub mod pki;
 mod token;
 
 pub use callback::{ANSWER, Answered, Asked, Callback, jwt};
+pub use capabilities::{capable, looks_inside};
 pub use client::{Client, Stream};
 pub use custody_simulator::{Reply, Simulator, call};
-pub use house::{APPROVE_ALL, House, Settings, binary, capable, looks_inside, signal, until};
+pub use house::{APPROVE_ALL, House, Settings, binary, signal, until};
 pub use person::Person;
 pub use pki::Pki;
 pub use rustix::process::Signal;

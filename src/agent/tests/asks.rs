@@ -50,7 +50,8 @@ fn status_of_a_fresh_agent() {
          Compare the agentID and these with the custody console before the agent joins a custody group.\n\n\
          What to do\n\
          - Have a registration taken, by `signing-agent registration open`, and register the agent: your partner app \
-         (POST /api/v1/register), or `signing-agent partner-key new` and then `signing-agent register --name NAME`.\n\
+         (POST /api/v1/register; where [api] auth asks for a token, make it one: `signing-agent token add NAME --scope \
+         register,decide,read,feed`), or `signing-agent partner-key new` and then `signing-agent register --name NAME`.\n\
          - The courier is away. Where it is a service: `systemctl status signing-agent-courier`; under `run` see its \
          messages.\n"
     );

@@ -34,6 +34,10 @@ pub enum Error {
     OtherPeople { configured: String, deed: String },
     #[error(transparent)]
     Token(#[from] hsm::Error),
+    #[error(
+        "the deed {0} is older than the one that this ledger was last opened with: put that one back, or the whole state directory of one time"
+    )]
+    Older(String),
     #[error("the deed {0} cannot be written: {1}")]
     Write(String, std::io::Error),
 }
@@ -52,8 +56,8 @@ pub struct Deed {
     #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub people: Named,
     pub agent: Option<Registered>,
-    /// Unix seconds.
-    written: u64,
+    /// Unix seconds; of two deeds of one agent the later has more.
+    pub written: u64,
 }
 
 /// What is read of any version.
@@ -91,6 +95,17 @@ impl Deed {
             agent,
             written: clock::now(),
         }
+    }
+
+    /// In the place of one that was written then, whatever the clock says.
+    pub fn after(self, written: u64) -> Self {
+        Self { written: self.written.max(written.saturating_add(1)), ..self }
+    }
+
+    /// Whether it is none that was put back, for whom it names may have been taken from it since. `known`: when the deed was written
+    /// that the ledger was last opened with.
+    pub fn is_the_last(&self, path: &Path, known: u64) -> Result<(), Error> {
+        if self.written < known { Err(Error::Older(path.display().to_string())) } else { Ok(()) }
     }
 
     /// Reads it and checks it against the token.

@@ -4,7 +4,7 @@ use crate::agent::Secrets;
 use crate::authority::{self, Consent};
 use crate::deed::{self, Configured, Deed};
 use crate::files;
-use crate::ledger::{Ledger, audit, registration_window};
+use crate::ledger::{Condition, Ledger, audit, registration_window};
 use crate::partner_key;
 use crate::people::Named;
 use crate::reply::Reply;
@@ -57,7 +57,13 @@ pub fn found(room: &Room) -> Result<Opened, Trouble> {
     let keys = token.public_keys().map_err(of_the_token)?;
     let deed = Deed::read(&state.deed(), &keys).map_err(Trouble::lasting)?;
     let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(Trouble::lasting)?;
+    is_the_last(config, &deed, &ledger).map_err(Trouble::lasting)?;
     Ok(Opened { token, keys, deed, ledger, alone })
+}
+
+fn is_the_last(config: &Config, deed: &Deed, ledger: &Ledger) -> Result<(), String> {
+    let known = ledger.call(|t| Condition::DeedWritten.read(t)).map_err(|e| e.to_string())?;
+    deed.is_the_last(&config.state.deed(), known).map_err(|e| e.to_string())
 }
 
 /// What the deed must say, by this configuration.
@@ -148,6 +154,7 @@ fn init(room: &Arc<Room>, options: InitOptions, consent: Consent) -> Result<Init
     noted(&mut report, had_deed, "deed");
     let deed = Deed::read(&state.deed(), &keys).map_err(|e| e.to_string())?;
     let ledger = Ledger::open(&state.ledger(), room.ledger_busy.clone()).map_err(|e| e.to_string())?;
+    is_the_last(config, &deed, &ledger)?;
     let mut opened = Opened { token, keys, deed, ledger, alone };
     let amended = options.amend && opened.deed.check(&configured).is_err();
     if amended {
@@ -230,7 +237,7 @@ fn amend(config: &Config, opened: &Opened, configured: Configured) -> Result<Dee
     if deed.recipients != recipients {
         partner_key::seal_anew(config, token, &recipients)?;
     }
-    let deed = Deed::new(keys, recipients, people, deed.agent.clone());
+    let deed = Deed::new(keys, recipients, people, deed.agent.clone()).after(deed.written);
     deed.write(&config.state.deed(), token).map_err(|e: deed::Error| e.to_string())?;
     Ok(deed)
 }

@@ -36,6 +36,7 @@ pub struct Vault {
     pub recipients: Vec<String>,
     /// The deed's people, and the keys of those who may release.
     pub named: Named,
+    deed_written: u64,
     pub approvers: BTreeMap<String, Key>,
     pub ledger: Ledger,
     pub waiting: Waiting,
@@ -78,8 +79,9 @@ impl Vault {
         });
         let (fresh, look) = look.map_err(Trouble::lasting)?;
         let known = ledger.call(tokens::known).map_err(Trouble::lasting)?;
-        let unsigned = refused.is_some();
+        let (unsigned, written) = (refused.is_some(), deed.written);
         let kept = ledger.call(move |t| {
+            Condition::DeedWritten.write(t, written)?;
             Condition::Unsigned.write(t, unsigned.into())?;
             signed.map_or(Ok(()), |signed| signed.write(t))
         });
@@ -89,6 +91,7 @@ impl Vault {
             keys,
             recipients: deed.recipients,
             named: deed.people,
+            deed_written: deed.written,
             approvers,
             ledger,
             waiting: Waiting::default(),
@@ -175,7 +178,7 @@ impl Vault {
 
     /// This vault's deed, with this agent in it.
     pub fn deed(&self, agent: Option<Registered>) -> Deed {
-        Deed::new(&self.keys, self.recipients.clone(), self.named.clone(), agent)
+        Deed::new(&self.keys, self.recipients.clone(), self.named.clone(), agent).after(self.deed_written)
     }
 
     pub fn agent(&self) -> Option<Arc<Agent>> {

@@ -70,6 +70,49 @@ fn the_old_signers_amend_the_deed_and_the_new_ones_count_from_then_on() {
     board.house.assert_no_panic();
 }
 
+/// It is signed by this agent's key and names people who were asked then: nothing else would tell it from the last one.
+#[test]
+fn a_deed_that_was_put_back_with_its_configuration_gives_nobody_back_what_the_last_one_took() {
+    let mut board = Board::new();
+    let (deed, kept) = (board.house.state().join("deed.jws"), board.house.dir.path().join("old.jws"));
+    let before = board.house.settings.more.clone();
+    std::fs::copy(&deed, &kept).unwrap();
+    board.house.settings.more = board.section(&["carol", "mallory"], 1);
+    board.house.write_config();
+    let text = board.draft(&["init", "--amend"]);
+    restarted(&mut board);
+    assert_eq!(board.signed(&["init", "--amend"], &text, &["alice", "bob"]).0, 0);
+    let last = std::fs::read(&deed).unwrap();
+    board.house.stop();
+    std::fs::copy(&kept, &deed).unwrap();
+    board.house.settings.more = before;
+    board.house.write_config();
+    board.house.run_unready();
+    let trouble = |board: &Board| board.status()["trouble"].as_str().unwrap_or_default().to_owned();
+    until(
+        "it is noticed",
+        || trouble(&board).contains("is older than the one"),
+        || format!("{}\n{}", trouble(&board), board.house.log()),
+    );
+    for command in [&["init"][..], &["init", "--amend"], &["recover", "--accept-rollback"]] {
+        let (code, words) = said(&board.says(command));
+        assert!(code == 1 && words.contains("is older than the one"), "{command:?}: {code} {words}");
+    }
+    let found = String::from_utf8(board.says(&["doctor", "--json"]).stdout).unwrap();
+    assert!(found.contains("is older than the one"), "{found}");
+    board.house.stop();
+    std::fs::write(&deed, last).unwrap();
+    board.house.settings.more = board.section(&["carol", "mallory"], 1);
+    board.house.write_config();
+    board.house.run_unready();
+    until(
+        "it goes on",
+        || board.status()["trouble"].is_null(),
+        || format!("{}\n{}", trouble(&board), board.house.log()),
+    );
+    board.house.assert_no_panic();
+}
+
 fn restarted(board: &mut Board) {
     board.house.write_config();
     board.house.stop();

@@ -43,6 +43,8 @@ approves "and the agent works"
 
 promise "stop is clean, and leaves no socket behind"
 container systemctl stop signing-agent.target
+# The target has stopped; it waits for no room.
+eventually 30 'test "$(systemctl is-active signing-agent-vault signing-agent-api signing-agent-courier | sort -u)" = inactive'
 for room in vault api courier; do shows signing-agent-$room ActiveState=inactive Result=success ExecMainStatus=0; done
 no 'ls /run/signing-agent | grep .'
 

@@ -30,6 +30,13 @@ for lane in api:signing-agent-lane-api courier:signing-agent-lane-courier admin:
     yes "test \"\$(stat -c %U:%G:%a /run/signing-agent/${lane%%:*}.sock)\" = root:${lane##*:}:660"
 done
 
+promise "a member of signing-agent-admin has its answer without reading the configuration, and nobody else has one"
+in_it 'useradd --system --user-group --groups signing-agent-admin operator'
+as_operator='setpriv --reuid=operator --regid=operator --init-groups'
+no "$as_operator cat /etc/signing-agent/signing-agent.toml"
+yes "$as_operator signing-agent status --json | grep -q agentID"
+no 'setpriv --reuid=nobody --regid=nogroup --clear-groups signing-agent status'
+
 promise "without walls the probe gets everywhere"
 in_it 'cat >/run/systemd/system/control.service && systemctl daemon-reload && systemctl start control' <<END
 [Service]

@@ -23,6 +23,8 @@ pub struct Facts {
     /// Records, and how many of them a checkpoint covers.
     pub records: (u64, u64),
     pub frozen: bool,
+    /// When the deed was written that it was last opened with, Unix seconds.
+    pub deed_written: u64,
     pub stepped: bool,
     pub tokens: Vec<TokenInfo>,
     /// Approvals that should have been settled.
@@ -36,6 +38,7 @@ impl Facts {
             last_signed: LastSigned::read(t)?,
             records: audit::counts(t)?,
             frozen: Condition::Frozen.read(t)? != 0,
+            deed_written: Condition::DeedWritten.read(t)?,
             stepped: Condition::ClockStepped.read(t)? != 0,
             tokens: tokens::list(t)?,
             overdue: Row::overdue(t, clock::now(), CLOSE, KNOWN)?,

@@ -54,6 +54,13 @@ pub fn look(findings: &mut Findings, config: &Config, module: &Result<Module, St
     if let (Some((token, _)), Some(deed)) = (&opened, &deed) {
         agrees(findings, config, token, deed, facts.as_ref().and_then(|facts| facts.last_signed));
         if let Some(facts) = &facts {
+            if let Err(e) = deed.is_the_last(&state.deed(), facts.deed_written) {
+                findings.fault(
+                    "deed",
+                    e,
+                    "put the last one back, or restore the whole state directory from one backup",
+                );
+            }
             sealed(findings, config, token, deed, facts);
         }
     }

@@ -36,6 +36,8 @@ pub enum Condition {
     RegistrationUntil,
     /// That of the last change that people signed: none of a lower one, or of the same, is made after it.
     ChangeSerial,
+    /// When the deed was written that this ledger was last opened with, Unix seconds.
+    DeedWritten,
     /// Written to see whether it can be.
     Pulse,
 }
@@ -49,6 +51,7 @@ impl Condition {
             Condition::Unsigned => "unsigned",
             Condition::RegistrationUntil => "registration-until",
             Condition::ChangeSerial => "change-serial",
+            Condition::DeedWritten => "deed-written",
             Condition::Pulse => "pulse",
         }
     }
