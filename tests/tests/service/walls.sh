@@ -31,8 +31,8 @@ for lane in api:signing-agent-lane-api courier:signing-agent-lane-courier admin:
 done
 
 promise "a member of signing-agent-admin has its answer without reading the configuration, and nobody else has one"
-in_it 'useradd --system --user-group --groups signing-agent-admin operator'
-as_operator='setpriv --reuid=operator --regid=operator --init-groups'
+in_it 'useradd --system --user-group --groups signing-agent-admin olga'
+as_operator='setpriv --reuid=olga --regid=olga --init-groups'
 no "$as_operator cat /etc/signing-agent/signing-agent.toml"
 yes "$as_operator signing-agent status --json | grep -q agentID"
 no 'setpriv --reuid=nobody --regid=nogroup --clear-groups signing-agent status'
