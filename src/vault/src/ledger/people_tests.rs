@@ -331,7 +331,7 @@ fn what_policy_approves_by_itself_needs_nobody_and_what_the_feed_did_not_announc
 fn what_is_refused_in_a_loop_is_on_record_once() {
     let mut book = Book::new();
     book.held(TWO_OF_THREE, "a");
-    let before = book.write(audit::counts).0;
+    let (before, approvers) = (book.write(audit::counts).0, book.approvers.clone());
     for _ in 0..50 {
         let mut brought = book.brought(None, vec![]);
         let unfit = Unfit { who: Some("alice".into()), fault: CredentialFault::SignatureWrong };
@@ -340,21 +340,15 @@ fn what_is_refused_in_a_loop_is_on_record_once() {
         assert_eq!(fault(&told), Some(CredentialFault::SignatureWrong));
         assert_eq!(fault(&book.approves(TWO_OF_THREE, "a", Some("x"), vec![])), Some(CredentialFault::TokenUnknown));
         // Of what nobody announced there is no record at all.
-        assert_eq!(fault(&book.approves_unannounced("x")), Some(CredentialFault::TokenUnknown));
+        let stranger = book.brought(Some("x"), vec![]);
+        let unannounced = judged(TWO_OF_THREE, "nobody-announced-it", false);
+        let heard = book.write(|t| hear(t, unannounced, true, Verb::Approve, vec![stranger], &approvers, NOW));
+        let told = heard.told.first().map(|(_, answer)| answer.clone());
+        assert_eq!(fault(&told), Some(CredentialFault::TokenUnknown));
     }
     assert_eq!(book.write(audit::counts).0 - before, 2);
     let refused: Vec<Value> = book.records("credential").iter().map(|record| record["refused"].clone()).collect();
     assert_eq!(refused, ["statement-signature-wrong", "token-unknown"]);
-}
-
-impl Book {
-    fn approves_unannounced(&mut self, token: &str) -> Option<Answer> {
-        let brought = self.brought(Some(token), vec![]);
-        let approvers = self.approvers.clone();
-        let unannounced = judged(TWO_OF_THREE, "nobody-announced-it", false);
-        let heard = self.write(|t| hear(t, unannounced, true, Verb::Approve, vec![brought], &approvers, NOW));
-        heard.told.into_iter().next().map(|(_, answer)| answer)
-    }
 }
 
 #[test]
