@@ -54,11 +54,15 @@ fn now(vault: &Arc<Vault>, who: String, reply: Reply) {
 fn wish(room: &Arc<Room>, reply: Reply) {
     let who = reply.who();
     *room.freezes.wish.lock().unwrap_or_else(PoisonError::into_inner) = Some(who.clone());
-    let written = files::write(&room.config.state.freeze_wish(), who.as_bytes());
+    let path = room.config.state.freeze_wish();
+    let written = files::write(&path, who.as_bytes());
     tracing::warn!("frozen: the operator says so, while the vault is not at work");
     match (room.vault(), written) {
-        // It began meanwhile.
-        (Ok(vault), _) => now(&vault, who, reply),
+        // It began meanwhile, and may have looked for the wish before it was there: the next start shall not find it then.
+        (Ok(vault), _) => {
+            now(&vault, who, reply);
+            files::remove(&path).unwrap_or_else(|e| tracing::warn!("{}: {e}", path.display()));
+        }
         (Err(_), Ok(())) => reply.send(Answer::Noted),
         (Err(_), Err(e)) => {
             let words = format!("it is frozen until this vault ends, and that could not be written down: {e}");

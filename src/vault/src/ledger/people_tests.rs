@@ -343,8 +343,7 @@ fn what_is_refused_in_a_loop_is_on_record_once() {
         let stranger = book.brought(Some("x"), vec![]);
         let unannounced = judged(TWO_OF_THREE, "nobody-announced-it", false);
         let heard = book.write(|t| hear(t, unannounced, true, Verb::Approve, vec![stranger], &approvers, NOW));
-        let told = heard.told.first().map(|(_, answer)| answer.clone());
-        assert_eq!(fault(&told), Some(CredentialFault::TokenUnknown));
+        assert_eq!(fault(&heard.told.first().map(|(_, told)| told.clone())), Some(CredentialFault::TokenUnknown));
     }
     assert_eq!(book.write(audit::counts).0 - before, 2);
     let refused: Vec<Value> = book.records("credential").iter().map(|record| record["refused"].clone()).collect();
