@@ -27,6 +27,8 @@ pub struct Settings {
     pub simulator: Options,
     /// Where the binaries are, if not beside this one.
     pub bin: Option<PathBuf>,
+    /// The M-Pin PIN.
+    pub pin: u64,
     /// More of the configuration, whole sections.
     pub more: String,
     /// More of `[api]`, whole lines: who is let in.
@@ -49,6 +51,7 @@ impl Default for Settings {
             log_level: "debug",
             simulator: Options::default(),
             bin: None,
+            pin: 0,
             more: String::new(),
             api: "auth = \"none\"".into(),
             client: Client::default(),
@@ -123,13 +126,14 @@ impl House {
             None => "",
         };
         let text = format!(
-            "[backend]\nurl = {url}\nresource = {resource}\n\n[api]\nlisten = \"127.0.0.1:0\"\n{api}\n\n\
+            "[backend]\nurl = {url}\nresource = {resource}\npin = {mpin}\n\n[api]\nlisten = \"127.0.0.1:0\"\n{api}\n\n\
              [hsm]\nmodule = {module}\ntoken = {label}\npin_file = {pin}\n{hsm}\n\
              [sealing]\nrecovery_recipients = [{recovery}]\n\n{policy}\n\
              [state]\ndir = \"state\"\n\n[log]\nlevel = \"{level}\"\n{more}",
             url = toml_text(&self.simulator.url()),
             resource = toml_text(&self.settings.simulator.resource),
             module = path(self.settings.module.as_ref().unwrap_or(&self.token.module)),
+            mpin = self.settings.pin,
             api = self.settings.api,
             hsm = self.settings.hsm,
             label = toml_text(&self.token.label),

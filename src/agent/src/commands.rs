@@ -1,6 +1,6 @@
 //! The command line: what can be said, and what help says of it.
 
-use crate::{actions, audit, change, init, partner_key, people, policy, register, registration, token};
+use crate::{actions, audit, change, import, init, partner_key, people, policy, register, registration, token};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -52,6 +52,9 @@ pub enum Command {
     ///
     /// Example: signing-agent register --name desk-1
     Register(register::Options),
+    /// From Qredo's Go agent to this one: translate its settings, take its keys over.
+    #[command(subcommand)]
+    Import(import::Command),
     /// When a registration is taken: by default within an hour after the first `init`.
     #[command(subcommand)]
     Registration(registration::Command),

@@ -15,6 +15,7 @@ mod doctor;
 mod error;
 mod generate;
 mod handover;
+mod import;
 mod init;
 mod lanes;
 mod layout;
@@ -67,6 +68,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::Status => status::status(context),
         Command::Doctor => doctor::doctor(&context.config, context.json),
         Command::Register(options) => register::register(context, &options),
+        Command::Import(command) => import::run(context, &command),
         Command::Registration(command) => registration::run(context, &command),
         Command::PartnerKey(command) => partner_key::run(context, &command),
         Command::Actions(command) => actions::run(context, command),

@@ -12,11 +12,23 @@ pub const MAX_REPLY: usize = 1 << 20;
 /// The longest text message of the feed that is taken, octets.
 pub const MAX_FEED_MESSAGE: usize = 64 << 10;
 
+/// An agent that was taken over, or would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    pub agent_id: String,
+    pub name: String,
+    /// SHA-256 of the BLS public key's 192 octets, hex.
+    pub bls_key: String,
+    /// The backend believed a pass of this agent's; `false` where it was not asked.
+    pub known: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     Registered {
         agent_id: String,
     },
+    Imported(ImportReport),
     /// `None` before registration.
     Client {
         agent_id: Option<String>,

@@ -2,7 +2,7 @@
 
 use crate::access::{AccessFault, Caller, Scope, Scopes};
 use crate::credentials::{Credentials, SignedStatement};
-use crate::types::{ActionId, ActionState, Registration, Secret};
+use crate::types::{ActionId, ActionState, GoAgent, Registration, Secret};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -73,6 +73,8 @@ pub enum Ask {
     TokenRevoke { name: String },
     /// Register this agent. Without a private key the sealed partner key signs. → `Registered`
     Register { name: String, api_key: Secret, private_key: Option<Secret> },
+    /// Take over an agent of Qredo's Go program, while a registration is taken. → `Imported`
+    Import { agent: GoAgent, options: ImportOptions },
     /// No registration is taken from now on. → `Noted`
     RegistrationClose,
     /// The sealed RSA key for the Partner API; made where `make` says so and there is none. → `PartnerKey`
@@ -85,6 +87,15 @@ pub enum Ask {
         #[serde(deserialize_with = "crate::few")]
         statements: Vec<SignedStatement>,
     },
+}
+
+/// How an agent is taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportOptions {
+    /// Look at all of it, and change nothing.
+    pub dry_run: bool,
+    /// Do not ask the backend whether it believes this agent's pass.
+    pub offline: bool,
 }
 
 /// What only those may do whom the deed says, where it says so: each of these gives power that was not there.

@@ -126,6 +126,20 @@ pub struct Registration {
     private_key: Secret,
 }
 
+/// A registered agent, as Qredo's Go program keeps it (protocol.md §8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoAgent {
+    pub name: String,
+    /// The account code.
+    pub agent_id: String,
+    /// The M-Pin identity's octets (`zkpid`), which are JSON.
+    pub identity: Vec<u8>,
+    /// Hex of the 48 octets that its keys are made of (`bls_seed`).
+    pub seed: Secret,
+    /// Hex of the M-Pin token without the PIN (`zkptoken`): 97 octets, a point of G1.
+    pub token: Secret,
+}
+
 /// The field of a registration that is missing, blank or over-long, by the name that the Go agent gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

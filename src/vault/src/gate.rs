@@ -69,6 +69,7 @@ impl Lane {
             | Ask::Freeze
             | Ask::TokenRevoke { .. }
             | Ask::Register { .. }
+            | Ask::Import { .. }
             | Ask::RegistrationClose
             | Ask::PartnerKey { .. }
             | Ask::Change { .. } => self == Lane::Admin,

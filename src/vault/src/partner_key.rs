@@ -104,7 +104,7 @@ fn tell(room: &Room, make: bool, who: &str) -> Result<PartnerKey, Refusal> {
 }
 
 /// The operator too opens a window for it first: that is a change, which people may have to sign.
-fn may_register(room: &Room) -> Result<(), Refusal> {
+pub fn may_register(room: &Room) -> Result<(), Refusal> {
     let vault = room.vault()?;
     if vault.agent().is_some() {
         return Err(Refusal::AlreadyRegistered);

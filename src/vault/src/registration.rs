@@ -1,6 +1,7 @@
 //! Registration (protocol.md §2). Until the backend's answer is checked the new keys are in memory alone; then they are
 //! sealed, recorded as `finishing`, and only then is `finish` sent. An interrupted one is taken up again or forgotten whole.
 
+mod import;
 mod reply;
 
 use crate::agent::{self, Agent, Secrets};
@@ -16,7 +17,7 @@ use crate::room::Room;
 use crate::rsa::RequestKey;
 use crate::vault::Vault;
 use config::seams::crash_point;
-use ipc::{Answer, Method, Outcome, Place, Refusal, Registration, Secret};
+use ipc::{Answer, GoAgent, ImportOptions, Method, Outcome, Place, Refusal, Registration, Secret};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
@@ -25,6 +26,27 @@ use std::{fmt, thread};
 
 /// Registers on a thread of its own; one registration at a time.
 pub fn register(room: &Arc<Room>, registration: Registration, reply: Reply) {
+    begin(room, reply, |attempt| {
+        attempt.register(registration).map(|agent_id| {
+            tracing::info!(agent_id, "registered");
+            partner_key::remove(attempt.room, attempt.vault);
+            Answer::Registered { agent_id }
+        })
+    });
+}
+
+/// Takes an agent of Qredo's Go program over, on a thread of its own; that is this vault's registration.
+pub fn import(room: &Arc<Room>, agent: GoAgent, options: ImportOptions, reply: Reply) {
+    if let Err(refusal) = partner_key::may_register(room) {
+        return reply.refuse(refusal);
+    }
+    begin(room, reply, move |attempt| attempt.import(&agent, options).map(Answer::Imported));
+}
+
+fn begin<W>(room: &Arc<Room>, reply: Reply, work: W)
+where
+    W: FnOnce(&mut Attempt<'_>) -> Result<Answer, Refusal> + Send + 'static,
+{
     let vault = match room.vault() {
         Ok(vault) => vault,
         Err(refusal) => return reply.refuse(refusal),
@@ -41,17 +63,13 @@ pub fn register(room: &Arc<Room>, registration: Registration, reply: Reply) {
     let room = room.clone();
     thread::spawn(move || {
         let mut attempt = Attempt { room: &room, vault: &vault, secrets_left: false };
-        let result = attempt.register(registration);
+        let result = work(&mut attempt);
         if attempt.secrets_left {
             room.errands.retire_courier();
         }
         vault.registering.store(false, Ordering::SeqCst);
         match result {
-            Ok(agent_id) => {
-                tracing::info!(agent_id, "registered");
-                partner_key::remove(&room, &vault);
-                reply.send(Answer::Registered { agent_id });
-            }
+            Ok(answer) => reply.send(answer),
             Err(refusal) => {
                 tracing::warn!(?refusal, "not registered");
                 reply.refuse(refusal);
@@ -75,7 +93,7 @@ impl Attempt<'_> {
             if row.phase == Phase::Registered {
                 return Err(Refusal::NotReady("the registration is complete: restart the agent to load it".into()));
             }
-            if row.name != registration.name() && self.may_be_known() {
+            if row.name != registration.name() && self.may_be_known(&row) {
                 return Err(Refusal::NotReady(format!(
                     "a registration of {:?} has no known outcome: register by that name again to go on with it. {}",
                     row.name,
@@ -110,7 +128,7 @@ impl Attempt<'_> {
             ("x-sign".to_owned(), Secret::new(sign)),
         ];
         self.secrets_left = true;
-        let answer = match self.ask("init", headers, body, None) {
+        let answer = match self.ask(Method::Post, "init", headers, body, None) {
             Said::Yes(body) => body,
             Said::No { status, words } => return Err(backend(status, &words, registration)),
             Said::Perhaps { refusal: Refusal::Backend { status, words }, .. } => {
@@ -157,14 +175,14 @@ impl Attempt<'_> {
         let body = serde_json::json!({ "idDocSignatureHex": signature }).to_string().into_bytes();
         crash_point("registration.before-finish");
         let applicant = Arc::new(agent_of(&row, secrets.clone(), pin, String::new(), 0));
-        let mut said = self.ask("finish", Vec::new(), body.clone(), Some(applicant.clone()));
+        let mut said = self.ask(Method::Post, "finish", Vec::new(), body.clone(), Some(applicant.clone()));
         if matches!(said, Said::Perhaps { refusal: Refusal::Backend { status: 401, .. }, .. }) {
             // The pass may have been a second late.
             tracing::warn!(
                 agent_id = row.agent_id,
                 "the backend does not believe the pass (401): once more, with a fresh one"
             );
-            said = self.ask("finish", Vec::new(), body, Some(applicant));
+            said = self.ask(Method::Post, "finish", Vec::new(), body, Some(applicant));
         }
         let answer = match said {
             Said::Yes(answer) => answer,
@@ -186,6 +204,19 @@ impl Attempt<'_> {
         if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer).is_err() {
             return Err(Refusal::Malformed("the answer to finish is no JSON object".into()));
         }
+        let feed_url = self.feed_url(&answer);
+        self.is_the_agent(&row, secrets, pin, feed_url)?;
+        Ok(row.agent_id)
+    }
+
+    /// From here on this agent is the vault's: the deed names it, and the ledger has it as registered.
+    fn is_the_agent(
+        &self,
+        row: &RegistrationRow,
+        secrets: Arc<Secrets>,
+        pin: u32,
+        feed_url: String,
+    ) -> Result<(), Refusal> {
         let named = Registered {
             agent_id: row.agent_id.clone(),
             name: row.name.clone(),
@@ -194,16 +225,18 @@ impl Attempt<'_> {
         let deed = self.vault.deed(Some(named));
         deed.write(&self.room.config.state.deed(), &self.vault.token).map_err(internal)?;
         crash_point("registration.deed-written");
-        let (feed_url, now) = (self.feed_url(&answer), clock::now());
-        let kept = feed_url.clone();
+        let (now, kept) = (clock::now(), feed_url.clone());
         self.vault.ledger.call(move |t| RegistrationRow::write_registered(t, &kept, now)).map_err(internal)?;
         crash_point("registration.registered");
-        self.vault.set_agent(agent_of(&row, secrets, pin, feed_url, now));
-        Ok(row.agent_id)
+        self.vault.set_agent(agent_of(row, secrets, pin, feed_url, now));
+        Ok(())
     }
 
     /// An earlier registration whose `finish` has no known outcome; or why it is not gone on with.
     fn resume(&self, row: RegistrationRow, name: &str) -> Result<Result<Pending, String>, Refusal> {
+        if row.is_imported() {
+            return Ok(Err("it was an import".into()));
+        }
         if row.name != name {
             return Ok(Err(format!("it was of another name than {name:?}")));
         }
@@ -220,9 +253,9 @@ impl Attempt<'_> {
     }
 
     /// Its `finish` may have been sent: that happens only once both sealed files are there.
-    fn may_be_known(&self) -> bool {
+    fn may_be_known(&self, row: &RegistrationRow) -> bool {
         let state = &self.room.config.state;
-        state.bls_sealed().exists() && state.mpin_sealed().exists()
+        !row.is_imported() && state.bls_sealed().exists() && state.mpin_sealed().exists()
     }
 
     fn pin(&self) -> Result<u32, Refusal> {
@@ -278,15 +311,22 @@ impl Attempt<'_> {
         own
     }
 
-    fn ask(&self, tail: &str, headers: Vec<(String, Secret)>, body: Vec<u8>, pass: Option<Arc<Agent>>) -> Said {
+    fn ask(
+        &self,
+        method: Method,
+        tail: &str,
+        headers: Vec<(String, Secret)>,
+        body: Vec<u8>,
+        pass: Option<Arc<Agent>>,
+    ) -> Said {
         let (tell, told) = channel();
         let noted = tail.to_owned();
-        if let Err(e) = self.vault.ledger.call(move |t| audit::errand(t, Method::Post, &noted)) {
+        if let Err(e) = self.vault.ledger.call(move |t| audit::errand(t, method, &noted)) {
             return Said::Perhaps { refusal: internal(e), wait: None, acted: false };
         }
         self.room.errands.add(Job {
             place: Place::Backend,
-            method: Method::Post,
+            method,
             tail: tail.to_owned(),
             headers,
             body,

@@ -15,8 +15,8 @@ use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
 use crate::{
-    access, authority, decide, doctor, drafts, explain, feed, freeze, init, listing, operator, partner_key, reload,
-    settle, status, tokens, watchdog,
+    access, authority, decide, doctor, drafts, explain, feed, freeze, init, listing, operator, partner_key,
+    registration, reload, settle, status, tokens, watchdog,
 };
 use config::Config;
 use config::seams::crash_point;
@@ -265,6 +265,7 @@ impl Room {
             Ask::Register { name, api_key, private_key } => {
                 partner_key::register(self, name, api_key, private_key, reply);
             }
+            Ask::Import { agent, options } => registration::import(self, agent, options, reply),
         }
     }
 

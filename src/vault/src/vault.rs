@@ -194,8 +194,13 @@ impl Vault {
 fn registered(config: &Config, token: &Token, deed: &Deed, ledger: &Ledger) -> Result<Option<Agent>, Trouble> {
     match ledger.call(RegistrationRow::read).map_err(Trouble::lasting)? {
         Some(row) if row.phase == Phase::Registered => unseal(config, token, deed, row).map(Some),
-        Some(_) => {
-            tracing::warn!("a registration was interrupted: register again to go on with it");
+        Some(row) => {
+            let again = if row.is_imported() {
+                "an import was interrupted: import again"
+            } else {
+                "a registration was interrupted: register again"
+            };
+            tracing::warn!("{again} to go on with it");
             Ok(None)
         }
         None if deed.agent.is_some() => {

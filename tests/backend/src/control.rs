@@ -10,6 +10,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use milagro::PublicKey;
+use milagro::mpin::ServerSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,7 +21,7 @@ use crate::partners::{self, Format};
 use crate::refusal::Refusal;
 use crate::register::body_of;
 use crate::state::{State, away};
-use crate::store::Push;
+use crate::store::{Agent, Push};
 
 type Answer = Result<Json<Value>, Wrong>;
 type Root = Shared<Arc<State>>;
@@ -28,7 +30,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
     Router::new()
         .route("/partners", post(partner))
         .route("/new-partner", get(new_partner))
-        .route("/agents", get(agents))
+        .route("/agents", get(agents).post(adopt))
         .route("/actions", post(create).get(list))
         .route("/actions/{id}", get(one))
         .route("/actions/{id}/announce", post(announce))
@@ -88,6 +90,28 @@ async fn agents(Shared(state): Root) -> Answer {
         json!({"accountCode": agent.account, "name": agent.name, "blsPublicKey": bls, "finished": agent.is_finished()})
     });
     Ok(Json(agents.collect()))
+}
+
+/// An agent that another backend registered.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Adopted {
+    account_code: String,
+    name: String,
+    /// Hex, like all below.
+    identity: String,
+    bls_public_key: String,
+    server_secret: String,
+}
+
+async fn adopt(Shared(state): Root, body: Bytes) -> Answer {
+    let Adopted { account_code, name, identity, bls_public_key, server_secret } = body_of(&body)?;
+    let octets = |text: &str, what| hex::decode(text).map_err(|e| Refusal::Body(format!("{what}: {e}")));
+    let bls = PublicKey::from_bytes(&octets(&bls_public_key, "blsPublicKey")?).map_err(Refusal::BlsKey)?;
+    let server = ServerSecret::from_bytes(&octets(&server_secret, "serverSecret")?)
+        .map_err(|e| Refusal::Body(format!("serverSecret: {e}")))?;
+    state.store().add_agent(Agent::of_another(account_code, name, octets(&identity, "identity")?, bls, server));
+    Ok(Json(json!({})))
 }
 
 async fn create(Shared(state): Root, body: Bytes) -> Answer {

@@ -22,9 +22,9 @@ pub(crate) async fn presented(state: &Arc<State>, headers: &HeaderMap) -> Result
     if off.abs() > WINDOW {
         return Err(Refusal::PassFar(off));
     }
-    let verifier = Arc::clone(state);
+    let (verifier, whose) = (Arc::clone(state), Arc::clone(&agent));
     let (pass, proof) = away(move || {
-        let proof = verifier.server.verify(&pass);
+        let proof = whose.server.as_ref().unwrap_or(&verifier.server).verify(&pass);
         (pass, proof)
     })
     .await?;

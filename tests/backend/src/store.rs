@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use milagro::PublicKey;
+use milagro::mpin::ServerSecret;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::action::{Action, Status};
@@ -20,12 +21,26 @@ pub(crate) struct Agent {
     pub(crate) bls: PublicKey,
     /// The IDDoc as it was sent.
     pub(crate) iddoc: Vec<u8>,
+    /// Of another backend, where the agent was registered there.
+    pub(crate) server: Option<ServerSecret>,
     finished: AtomicBool,
 }
 
 impl Agent {
     pub(crate) fn new(account: String, name: String, identity: Vec<u8>, bls: PublicKey, iddoc: Vec<u8>) -> Self {
-        Self { account, name, identity, bls, iddoc, finished: AtomicBool::new(false) }
+        Self { account, name, identity, bls, iddoc, server: None, finished: AtomicBool::new(false) }
+    }
+
+    /// One that was registered elsewhere, with whose server secret its passes agree.
+    pub(crate) fn of_another(
+        account: String,
+        name: String,
+        identity: Vec<u8>,
+        bls: PublicKey,
+        server: ServerSecret,
+    ) -> Self {
+        let finished = AtomicBool::new(true);
+        Self { server: Some(server), finished, ..Self::new(account, name, identity, bls, Vec::new()) }
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -71,6 +86,9 @@ impl Store {
     }
 
     pub(crate) fn add_agent(&mut self, agent: Agent) {
+        if agent.is_finished() {
+            self.latest = Some(agent.account.clone());
+        }
         self.agents.insert(agent.identity.clone(), Arc::new(agent));
     }
 

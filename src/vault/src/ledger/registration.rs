@@ -48,14 +48,19 @@ impl RegistrationRow {
         transaction.query_row(&format!("SELECT {columns} FROM registration"), [], read).optional()
     }
 
-    /// Records that `finish` is about to be sent.
+    /// Of an agent that another program registered: there was no IDDoc to sign, and there is no `finish` to be sent.
+    pub fn is_imported(&self) -> bool {
+        self.iddoc.is_empty()
+    }
+
+    /// Records that `finish` is about to be sent, or that what is imported is about to be sealed.
     pub fn write_finishing(&self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
         let sql = "INSERT INTO registration (only_one, phase, name, agent_id, identity, bls_public, iddoc)
                    VALUES (1, 'finishing', ?1, ?2, ?3, ?4, ?5)";
         let values = params![self.name, self.agent_id, self.identity, self.bls_public, self.iddoc];
         transaction.execute(sql, values)?;
         let fields = json!({
-            "step": "finishing",
+            "step": if self.is_imported() { "importing" } else { "finishing" },
             "agentID": self.agent_id,
             "name": self.name,
             "blsKey": hex::encode(Sha256::digest(&self.bls_public)),
