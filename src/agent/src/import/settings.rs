@@ -26,7 +26,12 @@ pub fn translate(settings: &[(String, String)]) -> Translated {
         let line = |key: &str| format!("{key} = {}    # {}", toml(value), words::plain(place));
         match place.to_ascii_lowercase().as_str() {
             "base.qredoapi" => to.backend.push(line("url")),
-            "websocket.qredowebsocket" => to.backend.push(line("feed_url")),
+            "websocket.qredowebsocket" => {
+                to.backend.push(line("feed_url"));
+                // The service's word in all its paths.
+                let resource = ["coreclient", "client"].into_iter().find(|word| value.contains(&format!("/{word}/")));
+                to.backend.extend(resource.map(|word| format!("resource = {}    # of {place}", toml(word))));
+            }
             "http.addr" => to.listen(place, value, tls),
             "http.corsalloworigins" if value != "*" => pages.push(value.clone()),
             "http.tls.certfile" if tls => to.api.push(line("tls_cert_file")),
@@ -179,7 +184,7 @@ store:
     fn each_setting_is_translated_or_named_and_no_secret_is_repeated() {
         let (config, text) = parsed(ALL);
         assert_eq!(config.backend.url.as_str(), "https://play-api.qredo.network/api/v1/p");
-        assert!(config.backend.feed().ends_with("/coreclient/feed"));
+        assert!(config.backend.feed().ends_with("/coreclient/feed") && config.backend.resource == "coreclient");
         assert_eq!(config.api.listen.to_string(), "127.0.0.1:8007");
         assert_eq!(config.api.cors_origins, ["https://desk.example"]);
         assert!(text.contains("level = \"debug\"") && text.contains("format = \"json\"") && config.api.tls.is_none());
