@@ -89,10 +89,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn register(&mut self, registration: Registration) -> Result<String, Refusal> {
         let key = RequestKey::read(registration.private_key().expose()).map_err(Refusal::PrivateKey)?;
-        if let Some(row) = self.vault.ledger.call(RegistrationRow::read).map_err(internal)? {
-            if row.phase == Phase::Registered {
-                return Err(Refusal::NotReady("the registration is complete: restart the agent to load it".into()));
-            }
+        if let Some(row) = self.earlier()? {
             if row.name != registration.name() && self.may_be_known(&row) {
                 return Err(Refusal::NotReady(format!(
                     "a registration of {:?} has no known outcome: register by that name again to go on with it. {}",
@@ -111,6 +108,16 @@ impl Attempt<'_> {
         let pending = self.init(&registration, key)?;
         drop(registration);
         self.finish(pending)
+    }
+
+    /// What an interrupted one left, of which nothing is known to be complete.
+    fn earlier(&self) -> Result<Option<RegistrationRow>, Refusal> {
+        match self.vault.ledger.call(RegistrationRow::read).map_err(internal)? {
+            Some(RegistrationRow { phase: Phase::Registered, .. }) => {
+                Err(Refusal::NotReady("the registration is complete: restart the agent to load it".into()))
+            }
+            earlier => Ok(earlier),
+        }
     }
 
     /// Sends `init` and checks its answer; what comes back is sealed and recorded.

@@ -24,7 +24,7 @@ impl Attempt<'_> {
     /// Looks at all of it; then, unless it is a dry run, seals it and makes it this vault's agent.
     pub(super) fn import(&mut self, go: &GoAgent, options: ImportOptions) -> Result<ImportReport, Refusal> {
         let Pending { row, secrets, pin, .. } = self.imported(go)?;
-        let earlier = self.vault.ledger.call(RegistrationRow::read).map_err(internal)?;
+        let earlier = self.earlier()?;
         if let Some(earlier) = &earlier
             && !earlier.is_imported()
         {
