@@ -2,12 +2,14 @@
 
 mod fault;
 mod lines;
+mod signers;
 
 use std::io::BufRead;
 
 use crate::{Error, Hash, Note, VerifyingKey, record, record::Envelope, tree::Frontier};
 pub use fault::{Fault, Place, Why};
 use lines::{Broken, Line, Lines};
+use signers::Signers;
 
 /// The longest line, in octets, with its newline.
 pub const MAX_LINE: usize = record::MAX_RECORD + 1;
@@ -30,27 +32,60 @@ pub struct Report {
     pub covered: u64,
     /// The root that the last checkpoint has.
     pub root: Hash,
+    /// Who signed, one after the other: the names.
+    pub keys: Vec<String>,
 }
 
 /// Reads an export to its end and checks all of it: each line's form, the numbers from 0 on, each record's hash of the one
 /// before, each checkpoint's signature, origin, size and root. Sizes of checkpoints grow. Memory is that of a line.
 ///
+/// `key` signs the first checkpoint. Another one goes on where a record names it and a checkpoint of the key before it covers that.
+///
 /// # Errors
 /// The first fault. Where a record is not what its successor says of it, what stands after both decides which was changed.
 pub fn verify(reader: impl BufRead, key: &VerifyingKey) -> Result<Report, Fault> {
-    let mut walk = Walk::new(reader, key);
+    verify_from(reader, key.clone(), key)
+}
+
+/// The same, where `first` signs the first checkpoint, as [`first_key`] has it, and `key` alone is believed. What `key` signed
+/// vouches for all that was before it; so up to there keys may follow each other that do not vouch for one another.
+///
+/// # Errors
+/// As [`verify`]; and where `key` signed none of it.
+pub fn verify_from(reader: impl BufRead, first: VerifyingKey, key: &VerifyingKey) -> Result<Report, Fault> {
+    let mut walk = Walk::new(reader, Signers::new(first, key));
     loop {
         match walk.step() {
             Ok(true) => {}
             Ok(false) => return Ok(walk.report),
-            Err(Bad { line, place, why }) => return Err(Fault { line, place, why, covered: walk.report.covered }),
+            Err(Bad { line, place, why }) => {
+                let covered = if walk.signers.reached() { walk.report.covered } else { 0 };
+                return Err(Fault { line, place, why, covered });
+            }
         }
     }
 }
 
+/// The key that signs the first checkpoint of an export that goes over to `key` later on; `key` itself where it does not. Nothing of
+/// this is verified.
+///
+/// # Errors
+/// A first key that is none.
+pub fn first_key(reader: impl BufRead, key: &VerifyingKey) -> Result<VerifyingKey, Error> {
+    let (mut lines, mut first, key) = (Lines::new(reader), None, key.clone());
+    while let Ok(Some(line)) = lines.next() {
+        let Line::Record(Envelope { key: Some(change), .. }, _) = line else { continue };
+        let first = first.get_or_insert_with(|| change.from.clone());
+        if change.to == key.to_string() {
+            return first.parse();
+        }
+    }
+    Ok(key)
+}
+
 struct Walk<'a, R> {
     lines: Lines<R>,
-    key: &'a VerifyingKey,
+    signers: Signers<'a>,
     /// The tree of all records but the last one, so that it can be asked what the root would be with another last one.
     settled: Frontier,
     /// The leaf of the last record, and the line it stands on.
@@ -66,11 +101,18 @@ struct Bad {
 }
 
 impl<'a, R: BufRead> Walk<'a, R> {
-    fn new(reader: R, key: &'a VerifyingKey) -> Self {
+    fn new(reader: R, signers: Signers<'a>) -> Self {
         let settled = Frontier::default();
-        let report =
-            Report { records: 0, checkpoints: 0, first_time: None, last_time: None, covered: 0, root: settled.root() };
-        Self { lines: Lines::new(reader), key, settled, last: record::FIRST, last_line: 0, report }
+        let report = Report {
+            records: 0,
+            checkpoints: 0,
+            first_time: None,
+            last_time: None,
+            covered: 0,
+            root: settled.root(),
+            keys: Vec::new(),
+        };
+        Self { lines: Lines::new(reader), signers, settled, last: record::FIRST, last_line: 0, report }
     }
 
     /// Takes one line; false at a good end.
@@ -81,6 +123,10 @@ impl<'a, R: BufRead> Walk<'a, R> {
             Ok(Some(Line::Checkpoint(note))) => self.checkpoint(&note).map(|()| true),
             Ok(None) if records == 0 && self.report.checkpoints == 0 => Err(self.here(Place::End(0), Why::Empty)),
             Ok(None) if records > self.report.covered => Err(self.here(Place::End(records), Why::Truncated)),
+            Ok(None) if !self.signers.reached() => {
+                let why = Why::Signature(Error::NotSigned(self.signers.trusted().name().to_owned()));
+                Err(self.here(Place::End(records), why))
+            }
             Ok(None) => Ok(false),
             Err(Broken { checkpoint: true, why }) => Err(self.here(Place::Checkpoint(records), why)),
             Err(Broken { checkpoint: false, why }) => Err(self.here(Place::Record(records), why)),
@@ -96,6 +142,12 @@ impl<'a, R: BufRead> Walk<'a, R> {
         if record.prev != self.last {
             return Err(self.fork(&record, leaf));
         }
+        if let Some(change) = &record.key
+            && let Err(error) = self.signers.named(record.n, change)
+        {
+            return Err(self.here(Place::Record(record.n), Why::Malformed(error)));
+        }
+        let report = &mut self.report;
         if report.records > 0 {
             self.settled.append(self.last);
         }
@@ -120,8 +172,8 @@ impl<'a, R: BufRead> Walk<'a, R> {
                 let mut tree = self.settled.clone();
                 tree.append(record.prev);
                 tree.append(leaf);
-                let signed = self.key.verify_parsed(&note);
-                signed.is_ok_and(|signed| signed.size == tree.size() && signed.root == tree.root())
+                let signed = self.signers.verify(&note);
+                signed.is_ok_and(|(signed, _)| signed.size == tree.size() && signed.root == tree.root())
             }
             Ok(None) | Err(_) => false,
         };
@@ -134,9 +186,9 @@ impl<'a, R: BufRead> Walk<'a, R> {
     fn checkpoint(&mut self, note: &Note) -> Result<(), Bad> {
         let records = self.report.records;
         let bad = |why| Bad { line: self.lines.number(), place: Place::Checkpoint(records), why };
-        let signed = self.key.verify_parsed(note).map_err(|error| bad(Why::Signature(error)))?;
-        if signed.origin != self.key.name() {
-            return Err(bad(Why::Signature(Error::Origin(self.key.name().to_owned()))));
+        let (signed, key) = self.signers.verify(note).map_err(bad)?;
+        if signed.origin != key.name() {
+            return Err(bad(Why::Signature(Error::Origin(key.name().to_owned()))));
         }
         if note.signatures.len() != 1 || signed.body() != note.body {
             return Err(bad(Why::Malformed(Error::Note("in an export it has three lines and one signature"))));
@@ -154,6 +206,10 @@ impl<'a, R: BufRead> Walk<'a, R> {
         if signed.root != tree.root() {
             let place = records.checked_sub(1).map_or(Place::Checkpoint(0), Place::Record);
             return Err(Bad { line: self.last_line, place, why: Why::Root { since: self.report.covered } });
+        }
+        self.signers.believed(&key, records);
+        if self.report.keys.last().is_none_or(|last| last != key.name()) {
+            self.report.keys.push(key.name().to_owned());
         }
         self.report.checkpoints += 1;
         (self.report.covered, self.report.root) = (records, signed.root);

@@ -30,6 +30,9 @@ pub fn line(n: u64, prev: &Hash, time_unix_ms: u64, kind: &str, fields: &impl Se
     Ok(line)
 }
 
+/// The kind of the records that name another key for the log's checkpoints.
+pub const KEY: &str = "audit-key";
+
 /// What all records have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
@@ -38,6 +41,15 @@ pub struct Envelope {
     /// RFC 3339, UTC, milliseconds.
     pub time: String,
     pub kind: String,
+    /// Of a record of the kind [`KEY`].
+    pub key: Option<KeyChange>,
+}
+
+/// Who signs the log's checkpoints from here on, in the place of whom: the keys as their vkeys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyChange {
+    pub from: String,
+    pub to: String,
 }
 
 impl Envelope {
@@ -79,7 +91,11 @@ impl Envelope {
         if hex::encode(hash) != prev {
             return Err(Error::Record("its prev is not in lower case"));
         }
-        Ok(Self { n, prev: hash, time, kind })
+        let key = match kind.as_str() {
+            KEY => Some(serde_json::from_str(text).map_err(|_| Error::Record("it names no two keys"))?),
+            _ => None,
+        };
+        Ok(Self { n, prev: hash, time, kind, key })
     }
 }
 

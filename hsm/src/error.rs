@@ -106,6 +106,12 @@ pub enum Error {
     #[error("not an age file: {0}")]
     NotAgeFile(String),
     #[error(
+        "not an age identity: it is a file as `age-keygen` writes it, with a line that begins with AGE-SECRET-KEY-1"
+    )]
+    Identity,
+    #[error("none of these identities is of a recipient that the file was sealed to")]
+    NotARecipient,
+    #[error(
         "unseal: no matching key: the file is not sealed to this token's sealing key. Use the token that it was sealed to, or a recovery key with `age --decrypt`"
     )]
     NoMatchingKey,

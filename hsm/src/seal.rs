@@ -71,7 +71,7 @@ pub fn parse_recipient(text: &str) -> Result<(), Error> {
     parse(text).map(drop)
 }
 
-fn parse(text: &str) -> Result<Box<dyn age::Recipient>, Error> {
+pub(crate) fn parse(text: &str) -> Result<Box<dyn age::Recipient>, Error> {
     let refuse = |why| {
         let shown = if text.to_ascii_uppercase().contains("SECRET-KEY") { "…".into() } else { shorten(text) };
         Error::Recipient { text: shown, why }

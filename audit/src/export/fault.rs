@@ -68,6 +68,11 @@ pub enum Why {
     Root { since: u64 },
     #[error("it was changed, or another key signed it: {0}")]
     Signature(Error),
+    #[error(
+        "from here on another key signs, which the one before it did not vouch for, as after a restore onto another token. If you \
+         know it for this agent's, verify with it: {key}"
+    )]
+    NotVouched { key: String },
     #[error("it is a checkpoint of {found} records")]
     Size { found: u64 },
     #[error("it has the size of the checkpoint before it")]

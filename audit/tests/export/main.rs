@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod flips;
+mod keys;
 mod log;
 mod rewrites;
 

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use ipc::{Answer, Ask, AuditPage};
 use serde_json::json;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub enum Command {
     ///
     /// Example: signing-agent audit verify audit-2026-01-31.jsonl --public-key @audit-key.txt
     Verify {
-        /// The export; - is standard input.
+        /// The export; - is standard input, which wants the key that signed first where there were several.
         file: PathBuf,
         /// The checkpoints' key as `status` shows it (NAME+ID+BASE64), or @FILE with it; the running vault's if absent.
         #[arg(long, value_name = "KEY")]
@@ -126,15 +126,19 @@ fn verify(context: &Context, file: &Path, key: Option<&str>) -> Result<(), Error
         None => key_of_the_vault(&context.config)?,
     };
     let key: VerifyingKey = text.trim().parse().map_err(|e: ::audit::Error| Error::Key(e.to_string()))?;
-    let reader: Box<dyn BufRead> = match file.to_str() {
-        Some("-") => Box::new(io::stdin().lock()),
-        _ => Box::new(BufReader::new(File::open(file).map_err(Error::at(file))?)),
-    };
+    let open = || File::open(file).map(BufReader::new).map_err(Error::at(file));
     let progress = Progress::of("verifying", "");
-    let verified = export::verify(reader, &key);
+    let verified = match file.to_str() {
+        // Read once, so the key must be the one that signed first.
+        Some("-") => export::verify(io::stdin().lock(), &key),
+        _ => {
+            let first = export::first_key(open()?, &key).map_err(|e| Error::BadExport(words::plain(&e.to_string())))?;
+            export::verify_from(open()?, first, &key)
+        }
+    };
     drop(progress);
     match verified {
-        Ok(report) => context.tell(|| good(&report, key.name()), || as_json(&report, key.name())),
+        Ok(report) => context.tell(|| good(&report), || as_json(&report)),
         Err(fault) => Err(Error::BadExport(words::plain(&format!("{fault}. {}", fault.known())))),
     }
 }
@@ -150,13 +154,13 @@ fn key_of_the_vault(config_path: &Path) -> Result<String, Error> {
     }
 }
 
-fn good(report: &export::Report, name: &str) -> String {
+fn good(report: &export::Report) -> String {
     let time = |time: &Option<String>| time.clone().unwrap_or_else(|| "-".into());
     format!(
         "Good: {} records of {}, from {} to {}, under {} checkpoints.\n\
          Nothing is known after record {}: compare with the newest checkpoint from the journal or a witness.\n",
         report.records,
-        words::plain(name),
+        words::plain(&report.keys.join(", then ")),
         time(&report.first_time),
         time(&report.last_time),
         report.checkpoints,
@@ -164,10 +168,11 @@ fn good(report: &export::Report, name: &str) -> String {
     )
 }
 
-fn as_json(report: &export::Report, name: &str) -> serde_json::Value {
+fn as_json(report: &export::Report) -> serde_json::Value {
     json!({
         "good": true,
-        "name": name,
+        "name": report.keys.last(),
+        "names": report.keys,
         "records": report.records,
         "first_time": report.first_time,
         "last_time": report.last_time,

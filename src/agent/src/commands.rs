@@ -1,6 +1,6 @@
 //! The command line: what can be said, and what help says of it.
 
-use crate::{actions, audit, change, import, init, partner_key, people, policy, register, registration, token};
+use crate::{actions, audit, backup, change, import, init, partner_key, people, policy, register, registration, token};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -99,6 +99,15 @@ pub enum Command {
     ///
     /// Example: signing-agent confirm-clock
     ConfirmClock(change::Signed),
+    /// The windows are as full as the ledger has them, although it is an older one that was restored.
+    ///
+    /// Say so once you know (the backend does) what was approved after the backup was made; else they fill by and by, each in its period.
+    ///
+    /// Example: signing-agent confirm-windows
+    ConfirmWindows(change::Signed),
+    /// Backups: make one, prove that one can be restored, restore one onto a new machine and token.
+    #[command(subcommand)]
+    Backup(backup::Command),
     /// Go on with a state directory that is older than the token remembers, as after a restored backup.
     ///
     /// Example: signing-agent recover --accept-rollback

@@ -84,6 +84,8 @@ pub enum Error {
     Counted,
     #[error("the export is not good: {0}")]
     BadExport(String),
+    #[error("the backup is not good: {0}")]
+    BadBackup(String),
     #[error(
         "the token remembers a later state directory than this one, where it was restored from a backup. If that is what you \
          did, `signing-agent recover --accept-rollback` takes it as it is: that is on record, and the agent starts frozen. \
@@ -117,6 +119,7 @@ impl Error {
             Error::Trouble => "trouble",
             Error::RefusedBy(refusal) => words::name(refusal),
             Error::Refused(_) => "refused",
+            Error::BadBackup(_) => "bad-backup",
             Error::NoAction(_) => "unknown-action",
             Error::NothingToSign => "nothing-to-sign",
             Error::VaultDied(_) => "vault-died",

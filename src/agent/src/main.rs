@@ -7,6 +7,7 @@ mod actions;
 mod ask;
 mod audit;
 mod backoff;
+mod backup;
 mod callback_key;
 mod change;
 mod commands;
@@ -82,6 +83,8 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::Freeze => stop::freeze(context),
         Command::Unfreeze(signed) => stop::unfreeze(context, &signed),
         Command::ConfirmClock(signed) => stop::confirm_clock(context, &signed),
+        Command::ConfirmWindows(signed) => stop::confirm_windows(context, &signed),
+        Command::Backup(command) => backup::run(context, &command),
         Command::Recover { accept_rollback, signed } => stop::recover(context, accept_rollback, &signed),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");

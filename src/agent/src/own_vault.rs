@@ -8,7 +8,7 @@ use crate::room;
 use config::Config;
 use ipc::{Answer, Ask};
 use rustix::process::{Pid, Signal, kill_process};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -20,34 +20,65 @@ const FAREWELL: Duration = Duration::from_secs(12);
 
 /// The answer of the vault that runs, or else of one that is started for this ask; and whether it runs.
 pub fn ask_any(config_path: &Path, question: &Ask) -> Result<(Answer, bool), Error> {
-    let places = Places::find(config_path)?;
-    match (places.ask(question, PATIENCE)?, &places.config) {
-        (Some(answer), _) => Ok((answer, true)),
-        (None, Some(config)) => Ok((ask_a_vault_of_our_own(config_path, config, question)?, false)),
-        (None, None) => Err(places.nobody()),
-    }
+    with_any(config_path, PATIENCE, |ask| ask(question))
 }
 
-fn ask_a_vault_of_our_own(config_path: &Path, config: &Config, question: &Ask) -> Result<Answer, Error> {
-    jail::enter()?;
-    let path = std::path::absolute(config_path).map_err(Error::system("make the configuration's path absolute"))?;
-    let recipe = Recipe::find(Kind::Vault, &path, None)?;
-    let mut lanes = Lanes::take(&config.state)?;
-    let lane = config.state.lane_admin();
-    let sockets = vec![("lane-admin", lanes.listen(&lane)?)];
-    let mut command = recipe.command(&sockets).map_err(Error::system("prepare a vault"))?;
-    let mut vault = Own(command.spawn().map_err(Error::system("start a vault"))?);
-    // The vault alone holds the socket now: if it ends before it has answered, the connection ends too.
-    drop((command, sockets));
-    let answer = ask::ask(&lane, question, PATIENCE);
-    if !matches!(answer, Ok(None) | Err(Error::NoAnswer { .. })) {
-        vault.end(FAREWELL);
-        return answer.and_then(|answer| answer.ok_or_else(ask::beside_the_point));
+/// Asks the vault that runs, or else one that is started for these asks; and whether it runs.
+pub fn with_any<T>(
+    config_path: &Path,
+    patience: Duration,
+    work: impl FnOnce(&mut dyn FnMut(&Ask) -> Result<Answer, Error>) -> Result<T, Error>,
+) -> Result<(T, bool), Error> {
+    let places = Places::find(config_path)?;
+    let mut own = None;
+    let done = work(&mut |question| {
+        if own.is_none() {
+            match (places.ask(question, patience)?, &places.config) {
+                (Some(answer), _) => return Ok(answer),
+                (None, Some(config)) => own = Some(OwnVault::start(config_path, config)?),
+                (None, None) => return Err(places.nobody()),
+            }
+        }
+        own.as_mut().map_or_else(|| Err(places.nobody()), |own| own.ask(question, patience))
+    });
+    let runs = own.is_none();
+    if let Some(mut own) = own {
+        own.vault.end(FAREWELL);
     }
-    match vault.wait(LAST_WORDS) {
-        Some(end) if end.code() == Some(ipc::EXIT_CONFIG.into()) => Err(Error::RoomConfig),
-        Some(end) => Err(Error::VaultDied(room::told(end))),
-        None => Err(answer.err().unwrap_or(Error::NoVault { tried: lane.display().to_string() })),
+    Ok((done?, runs))
+}
+
+struct OwnVault {
+    lane: PathBuf,
+    vault: Own,
+    _lanes: Lanes,
+}
+
+impl OwnVault {
+    fn start(config_path: &Path, config: &Config) -> Result<OwnVault, Error> {
+        jail::enter()?;
+        let path = std::path::absolute(config_path).map_err(Error::system("make the configuration's path absolute"))?;
+        let recipe = Recipe::find(Kind::Vault, &path, None)?;
+        let mut lanes = Lanes::take(&config.state)?;
+        let lane = config.state.lane_admin();
+        let sockets = vec![("lane-admin", lanes.listen(&lane)?)];
+        let mut command = recipe.command(&sockets).map_err(Error::system("prepare a vault"))?;
+        let vault = Own(command.spawn().map_err(Error::system("start a vault"))?);
+        // The vault alone holds the socket now: if it ends before it has answered, the connection ends too.
+        drop((command, sockets));
+        Ok(OwnVault { lane, vault, _lanes: lanes })
+    }
+
+    fn ask(&mut self, question: &Ask, patience: Duration) -> Result<Answer, Error> {
+        let answer = ask::ask(&self.lane, question, patience);
+        if !matches!(answer, Ok(None) | Err(Error::NoAnswer { .. })) {
+            return answer.and_then(|answer| answer.ok_or_else(ask::beside_the_point));
+        }
+        match self.vault.wait(LAST_WORDS) {
+            Some(end) if end.code() == Some(ipc::EXIT_CONFIG.into()) => Err(Error::RoomConfig),
+            Some(end) => Err(Error::VaultDied(room::told(end))),
+            None => Err(answer.err().unwrap_or(Error::NoVault { tried: self.lane.display().to_string() })),
+        }
     }
 }
 

@@ -30,6 +30,13 @@ pub fn confirm_clock(context: &Context, signed: &Signed) -> Result<(), Error> {
     answer.map_or(Ok(()), |answer| noted(context, answer, text, json!({ "confirmed": true })))
 }
 
+/// The windows of a ledger that was restored are as it has them.
+pub fn confirm_windows(context: &Context, signed: &Signed) -> Result<(), Error> {
+    let text = "The windows are taken as the ledger has them, on record. What was held for them is judged anew.\n";
+    let answer = context.change(Change::ConfirmWindows, signed, PATIENCE)?;
+    answer.map_or(Ok(()), |answer| noted(context, answer, text, json!({ "confirmed": true })))
+}
+
 /// Takes the state directory as it is, although the token remembers a later one.
 pub fn recover(context: &Context, accept_rollback: bool, signed: &Signed) -> Result<(), Error> {
     if !accept_rollback {

@@ -238,6 +238,26 @@ impl State {
         self.dir.join("deed.jws")
     }
 
+    /// The ledger's copy in a backup that is being made.
+    pub fn backup_ledger(&self) -> PathBuf {
+        self.dir.join("backup.sqlite")
+    }
+
+    /// A backup that is ready to be fetched, an age file.
+    pub fn backup(&self) -> PathBuf {
+        self.dir.join("backup.age")
+    }
+
+    /// A backup that was brought to be restored; while it is there, what lies beside it without a deed is an interrupted restore's.
+    pub fn restore(&self) -> PathBuf {
+        self.dir.join("restore.age")
+    }
+
+    /// The ledger that was in it.
+    pub fn restore_ledger(&self) -> PathBuf {
+        self.dir.join("restore.sqlite")
+    }
+
     /// Exists while the token has refused the PIN and no operator has said to try again.
     pub fn refused_pin_marker(&self) -> PathBuf {
         self.dir.join("pin-refused")

@@ -29,6 +29,11 @@ pub enum Answer {
         agent_id: String,
     },
     Imported(ImportReport),
+    BackupMade(BackupMade),
+    BackupPart {
+        octets: Vec<u8>,
+    },
+    Restored(RestoreReport),
     /// `None` before registration.
     Client {
         agent_id: Option<String>,
@@ -149,6 +154,34 @@ pub enum FindingHealth {
     /// It will be a trouble.
     Warning,
     Fault,
+}
+
+/// A backup that lies ready to be read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackupMade {
+    pub octets: u64,
+    pub agent_id: Option<String>,
+    /// Audit records in it.
+    pub records: u64,
+    /// The audit key that signed it: who restores it must know it from elsewhere.
+    pub key: String,
+    /// To whom it is sealed (age recipients).
+    pub recipients: Vec<String>,
+}
+
+/// What was restored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RestoreReport {
+    pub agent_id: Option<String>,
+    pub name: Option<String>,
+    /// When the backup was made, Unix seconds.
+    pub made: u64,
+    /// Audit records in it.
+    pub records: u64,
+    /// The audit key that signs from now on; that of before where the token is the same.
+    pub key: String,
+    /// What more was remembered than is in it, where that was accepted.
+    pub rollback: Option<String>,
 }
 
 /// A piece of the audit log's export: records and checkpoints as JSON lines, in their order (docs/audit-log.md).
@@ -311,6 +344,8 @@ pub struct AuditStatus {
     /// What the token remembers of the ledger, and what that is worth.
     pub memory: String,
     pub frozen: bool,
+    /// Windows that reach back to before a restore count as full.
+    pub windows_full: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

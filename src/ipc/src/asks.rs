@@ -77,6 +77,14 @@ pub enum Ask {
     Import { agent: GoAgent, options: ImportOptions },
     /// No registration is taken from now on. → `Noted`
     RegistrationClose,
+    /// Make a backup, sealed to the recovery recipients. → `BackupMade`
+    Backup,
+    /// Its octets from here on; after the last there is none any more. → `BackupPart`
+    BackupPart { offset: u64 },
+    /// A part of a backup that is to be restored, one behind the other; where there is no agent. → `Noted`
+    RestorePart { offset: u64, octets: Vec<u8> },
+    /// Restore what was brought. → `Restored`
+    Restore { identity: Secret, options: RestoreOptions },
     /// The sealed RSA key for the Partner API; made where `make` says so and there is none. → `PartnerKey`
     PartnerKey { make: bool },
 
@@ -87,6 +95,17 @@ pub enum Ask {
         #[serde(deserialize_with = "crate::few")]
         statements: Vec<SignedStatement>,
     },
+}
+
+/// How a backup is restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreOptions {
+    /// The audit key that signed it, as the operator keeps it (a vkey).
+    pub key: String,
+    /// The newest checkpoint of its log that the operator knows of (a signed note).
+    pub newest: Option<String>,
+    /// Restore it, although more is remembered than is in it.
+    pub accept_rollback: bool,
 }
 
 /// How an agent is taken over.
@@ -111,6 +130,8 @@ pub enum Change {
     Unfreeze,
     /// The wall clock, which jumped, is right as it is now. → `Noted`
     ConfirmClock,
+    /// What was approved since the backup that was restored is known to leave the windows as the ledger has them. → `Noted`
+    ConfirmWindows,
     /// Take the state directory as it is, although the token remembers a later one; it starts frozen. → `Recovered`
     AcceptRollback,
     /// Write what the configuration says of recipients and people into the deed, and seal the keys anew. → `Initialised`

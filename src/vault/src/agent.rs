@@ -64,9 +64,12 @@ impl Secrets {
             let sealed = sealed.map_err(|cause| Error::File { path: path.display().to_string(), cause })?;
             Ok::<_, Error>(seal::open(token, &sealed)?)
         };
-        let key = SecretKey::from_bytes(&unseal(bls)?)?;
-        let token = mpin::Token::from_bytes(&unseal(mpin)?)?;
-        Self::new(key, token)
+        Self::of(&unseal(bls)?, &unseal(mpin)?)
+    }
+
+    /// From what was sealed.
+    pub fn of(bls: &[u8], mpin: &[u8]) -> Result<Self, Error> {
+        Self::new(SecretKey::from_bytes(bls)?, mpin::Token::from_bytes(mpin)?)
     }
 
     /// The two files' octets, sealed to `recipients`.

@@ -50,6 +50,7 @@ fn make(room: &Arc<Room>, change: Change, who: String, reply: Reply) {
         Change::PolicyReload => reload::on_ask(room, reply),
         Change::Unfreeze => freeze::resume(room, who, reply),
         Change::ConfirmClock => operator::confirm_clock(room, reply),
+        Change::ConfirmWindows => operator::confirm_windows(room, who, reply),
         Change::RegistrationOpen { seconds } => access::window::open(room, seconds, reply),
         // Were made above.
         Change::AcceptRollback | Change::Amend(_) => reply.refuse(Refusal::Internal),

@@ -112,12 +112,7 @@ impl Deed {
     pub fn read(path: &Path, keys: &PublicKeys) -> Result<Self, Error> {
         let shown = || path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|e| Error::Read(shown(), e))?;
-        let payload = jws::verify(KIND, &text, &keys.audit).ok_or_else(|| Error::NotOurs(shown()))?;
-        let Versioned { version } = serde_json::from_slice(&payload).map_err(|_| Error::NotOurs(shown()))?;
-        if !(1..=VERSION).contains(&version) {
-            return Err(Error::Version(shown(), version));
-        }
-        let deed: Deed = serde_json::from_slice(&payload).map_err(|_| Error::NotOurs(shown()))?;
+        let deed = Self::signed_by(&keys.audit, &text, &shown())?;
         let same = [
             ("identity", &deed.identity_key, &keys.identity),
             ("audit", &deed.audit_key, &keys.audit),
@@ -127,6 +122,17 @@ impl Deed {
             return Err(Error::OtherKey(role));
         }
         Ok(deed)
+    }
+
+    /// What this audit key signed, whatever token it is about; `shown` is what it is called in errors.
+    pub fn signed_by(audit: &[u8; 65], text: &str, shown: &str) -> Result<Self, Error> {
+        let shown = || shown.to_owned();
+        let payload = jws::verify(KIND, text, audit).ok_or_else(|| Error::NotOurs(shown()))?;
+        let Versioned { version } = serde_json::from_slice(&payload).map_err(|_| Error::NotOurs(shown()))?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(Error::Version(shown(), version));
+        }
+        serde_json::from_slice(&payload).map_err(|_| Error::NotOurs(shown()))
     }
 
     /// The deed stops the vault where the configuration names other recipients or other people.

@@ -72,6 +72,10 @@ impl Lane {
             | Ask::Import { .. }
             | Ask::RegistrationClose
             | Ask::PartnerKey { .. }
+            | Ask::Backup
+            | Ask::BackupPart { .. }
+            | Ask::RestorePart { .. }
+            | Ask::Restore { .. }
             | Ask::Change { .. } => self == Lane::Admin,
         }
     }

@@ -72,6 +72,16 @@ pub fn configured(config: &Config, token: &Token) -> Result<Configured, Trouble>
     Ok(Configured { recipients: recipients(config, token).map_err(of_the_token)?, people })
 }
 
+/// Whether those that are named for recovery recover anything.
+pub fn recovers(configured: &Configured) -> Result<(), String> {
+    match &configured.recipients[..] {
+        [own, recovery @ ..] if recovery.contains(own) => {
+            Err("[sealing] recovery_recipients names this token's own recipient, which recovers nothing".into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The deed of a vault at work, and what the configuration would have it say as it is written now.
 pub fn amended_deed(room: &Room, vault: &Vault) -> Result<(Deed, Configured), String> {
     let written = guard::load(&room.config_path, guard::Room::Vault).map_err(|e| e.to_string())?;
@@ -137,11 +147,7 @@ fn init(room: &Arc<Room>, options: InitOptions, consent: Consent) -> Result<Init
     let keys = if had_deed { token.public_keys() } else { token.ensure_keys() }.map_err(|e| e.to_string())?;
     noted(&mut report, had_keys, "identity, audit and sealing key in the token");
     let configured = configured(config, &token).map_err(|trouble| trouble.words)?;
-    if configured.recipients.iter().skip(1).any(|recovery| *recovery == configured.recipients[0]) {
-        return Err("[sealing] recovery_recipients names this token's own recipient, which recovers nothing"
-            .to_owned()
-            .into());
-    }
+    recovers(&configured)?;
 
     let by = consent.who.clone();
     let had_ledger = state.ledger().exists();

@@ -7,6 +7,7 @@ mod active;
 mod agent;
 mod alarms;
 mod authority;
+mod backup;
 mod callback;
 mod change_statement;
 mod clock;
@@ -90,13 +91,18 @@ fn start() -> Result<u8, (u8, String)> {
     let misconfigured = |e: &dyn std::fmt::Display| (ipc::EXIT_CONFIG, e.to_string());
     // Looks whether all is well, without lanes and without beginning to work.
     let (check, rest): (Vec<OsString>, Vec<OsString>) = std::env::args_os().skip(1).partition(|word| word == "--check");
+    let (verify, rest): (Vec<OsString>, Vec<OsString>) = rest.into_iter().partition(|word| word == "--verify-backup");
+    if !verify.is_empty() {
+        jail::enter().map_err(|e| broken(&e))?;
+        return backup::check().map_err(|words| (1, words));
+    }
     let path = match command_line::read(rest.into_iter()) {
         Some(Wish::Run(path)) => path,
         Some(Wish::Version) => {
             let _ = writeln!(std::io::stdout(), "signing-agent-vault {}", env!("CARGO_PKG_VERSION"));
             return Ok(0);
         }
-        None => return Err((2, format!("{} [--check]", command_line::usage("vault")))),
+        None => return Err((2, format!("{} [--check | --verify-backup]", command_line::usage("vault")))),
     };
     jail::enter().map_err(|e| broken(&e))?;
     // SQLite would ask for the working directory.

@@ -247,7 +247,7 @@ fn publish(room: &Arc<Room>, vault: &Arc<Vault>, size: u64, note: String) {
 }
 
 /// Signs a checkpoint of what is in the log now and keeps it; its size and note.
-fn sign(token: &Token, ledger: &Ledger, key: &VerifyingKey) -> Result<(u64, String), Error> {
+pub fn sign(token: &Token, ledger: &Ledger, key: &VerifyingKey) -> Result<(u64, String), Error> {
     crash_point("audit.before-checkpoint");
     let head = ledger.call(audit::head)?;
     let checkpoint = Checkpoint { origin: key.name().to_owned(), size: head.size, root: head.root };

@@ -2,7 +2,7 @@
 
 use crate::authority::{self, Consent};
 use crate::init;
-use crate::ledger::{audit, held_for_clock, past, time};
+use crate::ledger::{Condition, audit, held_for_clock, past, time};
 use crate::reload::judge_held_anew;
 use crate::reply::Reply;
 use crate::room::Room;
@@ -91,6 +91,28 @@ pub fn confirm_clock(room: &Arc<Room>, reply: Reply) {
                 tracing::warn!("the operator says that the wall clock is right");
                 judge_again(&room, &then, held);
                 // Meanwhile no other policy could approve what an earlier one held.
+                judge_held_anew(&room, &then);
+                reply.send(Answer::Noted);
+            }
+            Err(e) => reply.refuse(Refusal::Init(e.to_string())),
+        },
+    );
+}
+
+/// The windows are as full as the ledger has them, although it was restored.
+pub fn confirm_windows(room: &Arc<Room>, who: String, reply: Reply) {
+    let vault = match room.vault() {
+        Ok(vault) => vault,
+        Err(refusal) => return reply.refuse(refusal),
+    };
+    let (room, then) = (room.clone(), vault.clone());
+    vault.ledger.post(
+        move |t| {
+            Condition::WindowsFullUntil.write(t, 0)?;
+            audit::append(t, "windows-confirmed", &serde_json::json!({ "by": who }))
+        },
+        move |kept| match kept {
+            Ok(()) => {
                 judge_held_anew(&room, &then);
                 reply.send(Answer::Noted);
             }

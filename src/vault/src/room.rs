@@ -15,7 +15,7 @@ use crate::reply::Reply;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
 use crate::{
-    access, authority, decide, doctor, drafts, explain, feed, freeze, init, listing, operator, partner_key,
+    access, authority, backup, decide, doctor, drafts, explain, feed, freeze, init, listing, operator, partner_key,
     registration, reload, settle, status, tokens, watchdog,
 };
 use config::Config;
@@ -168,6 +168,7 @@ impl Room {
     pub fn begin(self: &Arc<Self>, vault: Vault) {
         let vault = Arc::new(vault);
         crash_point("start.opened");
+        backup::clean(self);
         Notary::start(self, &vault);
         listing::tell(self, &vault);
         freeze::grant(self, &vault);
@@ -265,6 +266,10 @@ impl Room {
             Ask::Register { name, api_key, private_key } => {
                 partner_key::register(self, name, api_key, private_key, reply);
             }
+            Ask::Backup => backup::on_ask(self, reply),
+            Ask::BackupPart { offset } => backup::part(self, offset, reply),
+            Ask::RestorePart { offset, octets } => backup::restore_part(self, offset, &octets, reply),
+            Ask::Restore { identity, options } => backup::restore(self, identity, options, reply),
             Ask::Import { agent, options } => registration::import(self, agent, options, reply),
         }
     }

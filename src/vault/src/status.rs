@@ -3,7 +3,7 @@
 use crate::access;
 use crate::clock;
 use crate::freeze;
-use crate::ledger::{Row, audit, registration_window};
+use crate::ledger::{Condition, Row, audit, registration_window};
 use crate::memory;
 use crate::reply::Reply;
 use crate::room::Room;
@@ -150,9 +150,12 @@ pub fn status(room: &Room) -> Status {
         status.fingerprints = fingerprints(&vault);
         status.recipients = vault.recipients.clone();
         status.changes = vault.named.who_changes();
-        let asked = vault.ledger.call(|t| Ok((Row::count(t)?, audit::counts(t)?, registration_window::left(t)?)));
+        let asked = vault.ledger.call(|t| {
+            let full = Condition::WindowsFullUntil.read(t)? > 0;
+            Ok((Row::count(t)?, audit::counts(t)?, registration_window::left(t)?, full))
+        });
         match asked {
-            Ok((actions, (records, covered), open)) => {
+            Ok((actions, (records, covered), open, windows_full)) => {
                 (status.actions, status.registration_open) = (actions, open);
                 status.audit = Some(AuditStatus {
                     records,
@@ -160,6 +163,7 @@ pub fn status(room: &Room) -> Status {
                     key: vault.notary.key.to_string(),
                     memory: memory::words(&room.config, vault.notary.memory().as_ref()),
                     frozen: vault.frozen.load(Ordering::SeqCst),
+                    windows_full,
                 });
             }
             Err(e) => status.trouble = Some(e.to_string()),

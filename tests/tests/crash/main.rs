@@ -52,8 +52,10 @@ fn each_crash_point_of_the_vault_is_one_that_is_tried() {
         .chain(&REGISTRATION_POINTS)
         .chain(&FORGETTING_POINTS)
         .chain(&CALLBACK_POINTS)
-        // The second by `people::survives`, the third by `import::…`.
+        // The second by `people::survives`, the others by the tests of imports and of backups.
         .chain(&["start.opened", "action.counted", "import.row-written"])
+        .chain(&["backup.ledger-copied", "backup.sealed", "restore.keys-made", "restore.sealed"])
+        .chain(&["restore.ledger-written", "restore.ledger-placed", "restore.remembered", "restore.deed-written"])
         .map(|point| point.to_string())
         .collect();
     tried.sort();

@@ -51,6 +51,7 @@ struct AuditView<'a> {
     key: &'a str,
     memory: &'a str,
     frozen: bool,
+    windows_full: bool,
 }
 
 #[derive(Serialize)]
@@ -108,6 +109,7 @@ pub fn json(status: &Status) -> Value {
             key: &audit.key,
             memory: &audit.memory,
             frozen: audit.frozen,
+            windows_full: audit.windows_full,
         }),
         alarms: &status.alarms,
         warnings: &status.warnings,

@@ -15,6 +15,13 @@ pub fn todo(status: &Status) -> Vec<String> {
                 .into(),
         );
     }
+    if status.audit.as_ref().is_some_and(|audit| audit.windows_full) {
+        steps.push(
+            "The windows count as full, for the ledger is an older one that was restored. Once you know what was approved since it \
+             was made: `signing-agent confirm-windows`."
+                .into(),
+        );
+    }
     if status.agent.is_none() && status.trouble.is_none() {
         steps.push(register(status.registration_open));
     }
@@ -86,7 +93,17 @@ mod tests {
             },
             &["feed", "alarms", "warnings", "held: 3"],
         );
-        let audit = AuditStatus { records: 1, covered: 1, key: String::new(), memory: String::new(), frozen: true };
-        says(Status { trouble: Some("frozen".into()), audit: Some(audit), ..working() }, &["unfreeze"]);
+        let audit = AuditStatus {
+            records: 1,
+            covered: 1,
+            key: String::new(),
+            memory: String::new(),
+            frozen: true,
+            windows_full: true,
+        };
+        says(
+            Status { trouble: Some("frozen".into()), audit: Some(audit), ..working() },
+            &["unfreeze", "confirm-windows"],
+        );
     }
 }

@@ -134,6 +134,7 @@ fn words(change: &Change) -> String {
         Change::PolicyReload => "policy reload".into(),
         Change::Unfreeze => "unfreeze".into(),
         Change::ConfirmClock => "confirm-clock".into(),
+        Change::ConfirmWindows => "confirm-windows".into(),
         Change::AcceptRollback => "recover --accept-rollback".into(),
         Change::Amend(InitOptions { try_pin_again: false, .. }) => "init --amend".into(),
         Change::Amend(_) => "init --amend --try-pin-again".into(),

@@ -38,6 +38,10 @@ pub enum Condition {
     ChangeSerial,
     /// When the deed was written that this ledger was last opened with, Unix seconds.
     DeedWritten,
+    /// One more than the number of the last record that names another audit key.
+    AuditKeyAfter,
+    /// The agent's time, seconds: what was approved until then is not all on record, for the ledger was an older one.
+    WindowsFullUntil,
     /// Written to see whether it can be.
     Pulse,
 }
@@ -52,6 +56,8 @@ impl Condition {
             Condition::RegistrationUntil => "registration-until",
             Condition::ChangeSerial => "change-serial",
             Condition::DeedWritten => "deed-written",
+            Condition::AuditKeyAfter => "audit-key-after",
+            Condition::WindowsFullUntil => "windows-full-until",
             Condition::Pulse => "pulse",
         }
     }
@@ -99,10 +105,30 @@ pub fn errand(transaction: &Transaction<'_>, method: Method, tail: &str) -> Resu
     append(transaction, "errand", &serde_json::json!({ "method": method, "path": tail }))
 }
 
+/// Puts on record who signs checkpoints from here on.
+pub fn change_key(t: &Transaction<'_>, from: &VerifyingKey, to: &VerifyingKey) -> Result<(), rusqlite::Error> {
+    let (from, to) = (from.to_string(), to.to_string());
+    append(t, record::KEY, &record::KeyChange { from, to })?;
+    Condition::AuditKeyAfter.write(t, size(t)?)
+}
+
+/// The key that signed until `key` was named, and the number of the record that names it.
+fn key_before(t: &Transaction<'_>, key: &VerifyingKey) -> Result<Option<(VerifyingKey, u64)>, rusqlite::Error> {
+    let Some(n) = Condition::AuditKeyAfter.read(t)?.checked_sub(1) else { return Ok(None) };
+    let line: String = t.query_row("SELECT line FROM audit WHERE n = ?1", [n], |row| row.get(0))?;
+    let change = record::Envelope::parse(line.as_bytes()).map_err(Fault::from)?.key;
+    Ok(change.filter(|change| change.to == key.to_string()).and_then(|change| Some((change.from.parse().ok()?, n))))
+}
+
 pub fn head(transaction: &Transaction<'_>) -> Result<Head, rusqlite::Error> {
     let size = size(transaction)?;
     let root = tree::root(&Table(transaction), size).map_err(rusqlite::Error::from)?;
     Ok(Head { size, root, covered: covered(transaction)? })
+}
+
+/// The root over the first `size` records.
+pub fn root(transaction: &Transaction<'_>, size: u64) -> Result<Hash, rusqlite::Error> {
+    tree::root(&Table(transaction), size).map_err(rusqlite::Error::from)
 }
 
 /// How many records there are, and how many of them a checkpoint covers.
@@ -155,7 +181,7 @@ pub fn page(transaction: &Transaction<'_>, from: u64) -> Result<(Vec<String>, Op
 }
 
 /// Whether the log is whole as far as it can be seen without reading all of it: no gap, the last record and the last
-/// checkpoint fit the tree, and `key` signed it. The words say what does not fit.
+/// checkpoint fit the tree, and `key` signed it; or the key before it, once it has vouched for `key`. The words say what does not fit.
 pub fn check(transaction: &Transaction<'_>, key: &VerifyingKey) -> Result<Option<String>, rusqlite::Error> {
     let nodes = Table(transaction);
     let size = size(transaction)?;
@@ -172,7 +198,11 @@ pub fn check(transaction: &Transaction<'_>, key: &VerifyingKey) -> Result<Option
     }
     let covered = covered(transaction)?;
     let Some(note) = checkpoint(transaction, covered)? else { return Ok(None) };
-    match key.verify(&note) {
+    let verified = key.verify(&note).or_else(|e| match key_before(transaction, key) {
+        Ok(Some((before, n))) if n < covered => before.verify(&note),
+        _ => Err(e),
+    });
+    match verified {
         Err(e) => Ok(Some(format!("the checkpoint of {covered} records: {e}"))),
         Ok(checkpoint) if covered > size || checkpoint.size != covered => {
             Ok(Some(format!("there are {size} records, the last checkpoint is of {}", checkpoint.size)))

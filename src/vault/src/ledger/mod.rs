@@ -35,7 +35,8 @@ pub use windows::{forget, used_of};
 
 use announce::{Announcer, Listener};
 use config::seams::crash_point;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -125,6 +126,21 @@ impl Ledger {
         let ledger = Self { inbox, questions, complaint: Arc::clone(&complaint), listener };
         thread::spawn(move || serve(connection, &messages, &asked, &complaint, &busy, announcer));
         Ok(ledger)
+    }
+
+    /// Writes all that is committed by now to a new file (SQLite's online backup); the ledger's own thread goes on meanwhile.
+    pub fn copy(path: &Path, to: &Path) -> Result<(), Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let from = Connection::open_with_flags(path, flags)?;
+        let mut to = Connection::open(to)?;
+        let copy = Backup::new(&from, &mut to)?;
+        while copy.step(-1)? != StepResult::Done {
+            thread::sleep(Duration::from_millis(50));
+        }
+        drop(copy);
+        // In one file, without a write-ahead log beside it.
+        to.pragma_update(None, "journal_mode", "DELETE")?;
+        Ok(())
     }
 
     /// From now on `hear` is told what becomes of actions, on the ledger's thread, once it is on disk.

@@ -3,6 +3,7 @@
 //!
 //! What is here is spent: no outcome takes it back.
 
+use super::audit::Condition;
 use ipc::ActionId;
 use policy::{Demand, Judgement, Movement, Used, Which};
 use rusqlite::{ToSql, Transaction, params};
@@ -17,6 +18,9 @@ pub fn room(
     agent: u64,
 ) -> Result<Result<(), String>, rusqlite::Error> {
     for demand in demands {
+        if is_full(transaction, demand, agent)? {
+            return Ok(Err(full(demand)));
+        }
         if demand.period > LONGEST {
             return Ok(Err(format!("window \"{}\" is longer than the ledger remembers", demand.window)));
         }
@@ -29,9 +33,27 @@ pub fn room(
     Ok(Ok(()))
 }
 
+fn full(demand: &Demand) -> String {
+    format!(
+        "window \"{}\" counts as full: the ledger is an older one that was restored, and what was approved since is not all in it",
+        demand.window
+    )
+}
+
 /// What has been approved of what a window is about, by now (agent time).
 pub fn used_of(transaction: &Transaction<'_>, demand: &Demand, agent: u64) -> Result<Used, rusqlite::Error> {
-    used(transaction, &demand.which, agent.saturating_sub(demand.period))
+    let used = used(transaction, &demand.which, agent.saturating_sub(demand.period))?;
+    if !is_full(transaction, demand, agent)? {
+        return Ok(used);
+    }
+    let (amount, count) = (demand.max_amount.unwrap_or_default(), demand.max_count.unwrap_or_default());
+    Ok(Used { amount: used.amount.max(amount), count: used.count.max(count) })
+}
+
+/// Whether it reaches back to where not all is known that was approved.
+fn is_full(transaction: &Transaction<'_>, demand: &Demand, agent: u64) -> Result<bool, rusqlite::Error> {
+    let until = Condition::WindowsFullUntil.read(transaction)?;
+    Ok(until > 0 && agent.saturating_sub(demand.period) <= until)
 }
 
 /// What was approved since then (agent time), and fits.
