@@ -6,7 +6,7 @@ use age::{DecryptError, Decryptor, Encryptor, Identity};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::seal::{MAX_SEALED, parse};
+use crate::seal::{MAX_SEALED, parse, refusal};
 
 /// What is written to it is sealed to the recipients; whole once [`Sealing::finish`] was called, and not before.
 pub struct Sealing<W: Write>(age::stream::StreamWriter<W>);
@@ -63,11 +63,10 @@ impl Recovery {
     /// # Errors
     /// [`Error::NotARecipient`], [`Error::Tampered`] or [`Error::NotAgeFile`].
     pub fn reader<R: Read>(&self, sealed: R) -> Result<impl Read + use<R>, Error> {
-        let decryptor = Decryptor::new(sealed).map_err(|e| Error::NotAgeFile(e.to_string()))?;
+        let decryptor = Decryptor::new(sealed).map_err(|e| refusal(&e))?;
         decryptor.decrypt(self.0.iter().map(|key| key as &dyn Identity)).map_err(|e| match e {
             DecryptError::NoMatchingKeys => Error::NotARecipient,
-            DecryptError::DecryptionFailed | DecryptError::InvalidMac => Error::Tampered,
-            other => Error::NotAgeFile(other.to_string()),
+            other => refusal(&other),
         })
     }
 

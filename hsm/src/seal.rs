@@ -51,7 +51,7 @@ pub fn open(token: &Token, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     if sealed.len() > MAX_SEALED {
         return Err(Error::SealedTooLong { limit: MAX_SEALED });
     }
-    let decryptor = Decryptor::new_buffered(sealed).map_err(|e| Error::NotAgeFile(e.to_string()))?;
+    let decryptor = Decryptor::new_buffered(sealed).map_err(|e| refusal(&e))?;
     let identity = TokenIdentity { token, public: token.public_keys()?.sealing, failure: RefCell::new(None) };
     let mut reader = match decryptor.decrypt(iter::once(&identity as &dyn Identity)) {
         Ok(reader) => reader,
@@ -129,11 +129,18 @@ fn is_low_order(text: &str) -> bool {
         || ORDER_8.iter().any(|point| u == point)
 }
 
-fn refusal(error: &DecryptError) -> Error {
+/// In words of our own: the age crate would look for its translations, from within the jail.
+pub(crate) fn refusal(error: &DecryptError) -> Error {
+    let not = |why: &str| Error::NotAgeFile(why.to_owned());
     match error {
         DecryptError::NoMatchingKeys => Error::NoMatchingKey,
         DecryptError::DecryptionFailed | DecryptError::InvalidMac => Error::Tampered,
-        other => Error::NotAgeFile(other.to_string()),
+        DecryptError::InvalidHeader => not("its header is malformed"),
+        DecryptError::UnknownFormat => not("it is of another version of the format"),
+        DecryptError::ExcessiveWork { .. } => not("it is sealed with a passphrase"),
+        DecryptError::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => not("it is cut off in its header"),
+        DecryptError::Io(e) => not(&format!("reading failed: {}", e.kind())),
+        _ => not("it needs another kind of identity"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is no backup of this agent's, and what is not restored over; each with words that say what to do.
 
 use super::{Backup, Recovery, elsewhere, told};
-use signing_agent_tests::House;
+use signing_agent_tests::{House, until};
 use std::fs;
 
 /// That it is not verified, not restored, and nothing is left of the try; the words.
@@ -82,7 +82,7 @@ fn whoever_knows_the_recipient_alone_makes_none_that_is_taken() {
         let mut doubled = files.clone();
         doubled.push(files[place].clone());
         recovery.pack(&forged.file, &doubled);
-        refused(&forged, &recovery, &second);
+        assert!(refused(&forged, &recovery, &second).contains(&format!("{name} is in it twice")), "{name}");
     }
     let mut more = files.clone();
     more.push(("../escape".replace("../", ""), b"x".to_vec()));
@@ -124,18 +124,31 @@ fn people_whom_the_deed_names_are_not_left_out_by_a_restore() {
     let recovery = Recovery::new();
     let people = tempfile::tempdir().unwrap();
     let alice = signing_agent_tests::Person::make(people.path(), "alice", "ed25519");
-    let named = format!("[people]\nchange_signatures = 1\n[people.change_signers]\nalice = \"{}\"\n", alice.line());
-    let settings = || signing_agent_tests::Settings { more: named.clone(), ..recovery.settings() };
-    let mut first = House::start(settings());
+    let named = format!(
+        "[people]\nchange_signatures = 1\npolicy_signers = [{0:?}]\npolicy_signatures = 1\nchange_signers = [{0:?}]\n",
+        alice.line()
+    );
+    let policy = format!("serial = 1\n{}", super::POLICY);
+    let signature = alice.sign("signing-agent-policy", policy.as_bytes());
+    let empty = || {
+        let (policy, more) = (Some(policy.clone()), named.clone());
+        let house = House::empty(signing_agent_tests::Settings { more, policy, ..recovery.settings() });
+        fs::write(house.dir.path().join("policy.toml.sig"), &signature).unwrap();
+        house
+    };
+    let mut first = empty();
+    assert!(first.output(&["init"]).status.success());
+    first.run();
     let backup = Backup::of(&first, "one.age");
     first.stop();
     let second = elsewhere(&first, &recovery);
     let said = backup.restore(&second, &recovery, &[]).2;
     assert!(said.contains("alice") && said.contains("verify --settings"), "{said}");
-    let mut third = House::empty(settings());
+    let mut third = empty();
     let (code, _, said) = backup.restore(&third, &recovery, &[]);
     assert_eq!(code, 0, "{said}");
-    third.run();
+    third.run_unready();
+    until("it answers", || super::status(&third).is_object(), || third.log());
     let (code, _, said) = told(&third.output(&["unfreeze"]));
     assert!(code == 4 && said.contains("alice"), "{code} {said}");
 }

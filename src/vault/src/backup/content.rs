@@ -43,7 +43,7 @@ pub struct Content {
 /// Reads it; the ledger goes to `to`, which must not be there. Words say what is wrong, and what to do.
 pub fn read(sealed: impl Read, identity: &Recovery, key: &VerifyingKey, to: &Path) -> Result<Content, String> {
     let plain = identity.reader(BufReader::new(sealed)).map_err(|e| match e {
-        hsm::Error::NotAgeFile(e) => format!("it is no backup (not an age file: {e})"),
+        hsm::Error::NotAgeFile(e) => format!("it is no backup, or was cut off or changed: as an age file {e}"),
         hsm::Error::NotARecipient => "it is sealed to others: none of these identities opens it. Use the identity of one of \
                                       [sealing] recovery_recipients as they were when it was made; or it is another agent's"
             .to_owned(),
@@ -92,6 +92,9 @@ fn unpack(plain: impl Read, key: &VerifyingKey, to: &Path) -> Result<(Manifest, 
         let Some(member) = manifest.files.get(&name) else {
             return Err(format!("it has a file that its manifest does not name: {}", ipc::bounded(&name)));
         };
+        if files.contains_key(&name) || (has_ledger && name == LEDGER) {
+            return Err(format!("{name} is in it twice"));
+        }
         let found = if name == LEDGER {
             has_ledger = true;
             place(&mut entry, to)?
@@ -100,9 +103,11 @@ fn unpack(plain: impl Read, key: &VerifyingKey, to: &Path) -> Result<(Manifest, 
             let sha256 = hex::encode(Sha256::digest(&octets));
             Member { octets: octets.len() as u64, sha256 }
         };
-        let again = name != LEDGER && files.insert(name.clone(), octets).is_some();
-        if found != *member || again {
+        if found != *member {
             return Err(format!("{name} in it is not the one that its manifest names"));
+        }
+        if name != LEDGER {
+            files.insert(name, octets);
         }
     }
     // The end of the age file is what says that nothing is missing.

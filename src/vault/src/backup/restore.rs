@@ -245,7 +245,10 @@ impl Change<'_> {
             "rollback": self.rollback,
         });
         let (from, to, boot) = (self.before.clone(), key.clone(), room.boot.clone());
-        let epoch = ledger.call(move |t| {
+        let mark = ledger.call(move |t| {
+            let (epoch, covered) = (Condition::Epoch.read(t)?, audit::counts(t)?.1);
+            // That of the backup: where this is interrupted once the token has it, the same backup is not older than that.
+            let mark = audit::checkpoint(t, covered)?.map_or(Mark::NONE, |note| Mark::new(epoch, covered, &note));
             let agent_time = time::begin(t, &boot, Reading::take())?.agent;
             Condition::Frozen.write(t, 1)?;
             // Also where no time has passed by the agent's clock.
@@ -254,11 +257,11 @@ impl Change<'_> {
             if from != to {
                 audit::change_key(t, &from, &to)?;
             }
-            Condition::Epoch.read(t)
+            Ok(mark)
         });
-        let epoch = epoch.map_err(|e| e.to_string())?;
-        let (size, note) = notary::sign(self.token, ledger, &key).map_err(|e| e.to_string())?;
+        let mark = mark.map_err(|e| e.to_string())?;
+        notary::sign(self.token, ledger, &key).map_err(|e| e.to_string())?;
         ledger.close();
-        Ok((Mark::new(epoch, size, &note), key))
+        Ok((mark, key))
     }
 }
