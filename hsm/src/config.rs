@@ -55,6 +55,8 @@ pub struct Config {
     pub token: TokenSelector,
     pub pin: PinSource,
     pub identity_curve: Curve,
+    /// Which of the keys of a role is in use.
+    pub generations: Generations,
     /// This file is made when the token refuses the PIN; while it is there, no login is tried. Its directory must be
     /// writable at every login.
     pub refused_pin_marker: PathBuf,
@@ -63,6 +65,46 @@ pub struct Config {
     /// Where to see what is under way in the module. A process has one for its module.
     pub watch: Watch,
 }
+
+/// How often the audit key and the sealing key were replaced, from 1 on. The identity key stays with its registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generations {
+    pub audit: u8,
+    pub sealing: u8,
+}
+
+impl Default for Generations {
+    fn default() -> Self {
+        Self { audit: 1, sealing: 1 }
+    }
+}
+
+impl Generations {
+    pub fn of(self, role: Role) -> u8 {
+        match role {
+            Role::Identity => 1,
+            Role::Audit => self.audit,
+            Role::Sealing => self.sealing,
+        }
+    }
+
+    /// With the next key of this role.
+    ///
+    /// # Errors
+    /// [`Error::GenerationsUsedUp`]; the identity key has one generation.
+    pub fn next(self, role: Role) -> Result<Self, Error> {
+        let used_up = Error::GenerationsUsedUp { role };
+        let next = |generation: u8| generation.checked_add(1).filter(|next| *next <= MOST_GENERATIONS);
+        match role {
+            Role::Identity => Err(used_up),
+            Role::Audit => Ok(Self { audit: next(self.audit).ok_or(used_up)?, ..self }),
+            Role::Sealing => Ok(Self { sealing: next(self.sealing).ok_or(used_up)?, ..self }),
+        }
+    }
+}
+
+/// What fits into the two bytes of an id.
+const MOST_GENERATIONS: u8 = 80;
 
 /// The three keys of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -109,6 +109,12 @@ pub enum Error {
         "not an age identity: it is a file as `age-keygen` writes it, with a line that begins with AGE-SECRET-KEY-1"
     )]
     Identity,
+    #[error("the token has had as many {role} keys as it can: use a new token")]
+    GenerationsUsedUp { role: Role },
+    #[error(
+        "the new PIN must have {least} to {most} octets, no control characters, and suit the token: it keeps the old one"
+    )]
+    NewPin { least: usize, most: usize },
     #[error("none of these identities is of a recipient that the file was sealed to")]
     NotARecipient,
     #[error(

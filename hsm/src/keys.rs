@@ -7,7 +7,7 @@ use cryptoki::object::{Attribute, AttributeInfo, AttributeType, KeyType, ObjectC
 use cryptoki::session::{Session, SessionState};
 
 use crate::call::Call;
-use crate::config::{Curve, Role};
+use crate::config::{Curve, Generations, Role};
 use crate::curve::{Point, point_of_attribute};
 use crate::error::Error;
 
@@ -18,6 +18,20 @@ pub struct PublicKeys {
     pub audit: [u8; 65],
     pub sealing: [u8; 65],
     pub identity_curve: Curve,
+    pub generations: Generations,
+}
+
+impl PublicKeys {
+    /// The sealing key as an age recipient, `age1tag1…`.
+    ///
+    /// # Errors
+    /// [`Error::Point`] where it is not on the curve.
+    pub fn recipient(&self) -> Result<String, Error> {
+        use p256::elliptic_curve::sec1::ToEncodedPoint as _;
+        let key = p256::PublicKey::from_sec1_bytes(&self.sealing).map_err(|_| Error::Point)?;
+        let prefix = bech32::Hrp::parse("age1tag").map_err(|e| Error::Malformed(e.to_string()))?;
+        Ok(age_core::primitives::bech32_encode(prefix, key.to_encoded_point(true).as_bytes()))
+    }
 }
 
 /// A private key's handle and its public half.
@@ -31,12 +45,14 @@ pub(crate) struct Keys {
     pub(crate) identity: Key,
     pub(crate) audit: Key,
     pub(crate) sealing: Key,
+    generations: Generations,
 }
 
 impl Keys {
-    pub(crate) fn find(session: &Session, identity_curve: Curve) -> Result<Self, Error> {
-        let one = |role, curve| find(session, role, curve)?.ok_or(Error::KeyMissing { role });
+    pub(crate) fn find(session: &Session, identity_curve: Curve, generations: Generations) -> Result<Self, Error> {
+        let one = |role, curve| find(session, (role, generations.of(role)), curve)?.ok_or(Error::KeyMissing { role });
         Ok(Self {
+            generations,
             identity: one(Role::Identity, identity_curve)?,
             audit: one(Role::Audit, Curve::P256)?,
             sealing: one(Role::Sealing, Curve::P256)?,
@@ -57,29 +73,31 @@ impl Keys {
             audit: self.audit.public,
             sealing: self.sealing.public,
             identity_curve: self.identity.curve,
+            generations: self.generations,
         }
     }
 }
 
 /// Makes the key of this role if the token has none. A public half alone is what an interrupted generation leaves
 /// behind: it is removed first, so that a role never has two.
-pub(crate) fn ensure(session: &Session, role: Role, curve: Curve) -> Result<(), Error> {
+pub(crate) fn ensure(session: &Session, which: Which, curve: Curve) -> Result<(), Error> {
+    let (role, _) = which;
     // Without a login private keys cannot be seen: they would look as if they were missing.
     let info = session.get_session_info().map_err(Error::from_cryptoki)?;
     if info.session_state() != SessionState::RwUser {
         let call = Call { function: Function::GenerateKeyPair, code: RvError::UserNotLoggedIn };
         return Err(Error::Pkcs11 { call });
     }
-    if find(session, role, curve)?.is_some() {
+    if find(session, which, curve)?.is_some() {
         return Ok(());
     }
-    for orphan in objects(session, role, ObjectClass::PUBLIC_KEY)? {
+    for orphan in objects(session, which, ObjectClass::PUBLIC_KEY)? {
         tracing::warn!(%role, "removing a public key without a private one, left by an interrupted generation");
         session.destroy_object(orphan).map_err(Error::from_cryptoki)?;
     }
     let made = match role {
-        Role::Identity | Role::Audit => generate(session, role, curve, true, false),
-        Role::Sealing => generate(session, role, curve, false, true).or_else(|error| match &error {
+        Role::Identity | Role::Audit => generate(session, which, curve, true, false),
+        Role::Sealing => generate(session, which, curve, false, true).or_else(|error| match &error {
             // Some modules (tpm2-pkcs11) make no key that may only derive.
             Error::Pkcs11 { call }
                 if matches!(
@@ -90,7 +108,7 @@ pub(crate) fn ensure(session: &Session, role: Role, curve: Curve) -> Result<(), 
                         | RvError::AttributeValueInvalid
                 ) =>
             {
-                generate(session, role, curve, true, true)
+                generate(session, which, curve, true, true)
             }
             _ => Err(error),
         }),
@@ -103,24 +121,43 @@ pub(crate) fn ensure(session: &Session, role: Role, curve: Curve) -> Result<(), 
     })
 }
 
-fn label(role: Role) -> Vec<u8> {
-    format!("signing-agent {role}").into_bytes()
+/// Destroys both halves of a key, the private one last: while that is there, a repetition finds it. How many objects those were.
+pub(crate) fn destroy(session: &Session, which: Which) -> Result<usize, Error> {
+    let mut destroyed = 0;
+    for class in [ObjectClass::PUBLIC_KEY, ObjectClass::PRIVATE_KEY] {
+        for object in objects(session, which, class)? {
+            session.destroy_object(object).map_err(Error::from_cryptoki)?;
+            destroyed += 1;
+        }
+    }
+    Ok(destroyed)
+}
+
+/// A role's key, and its generation.
+pub(crate) type Which = (Role, u8);
+
+fn label((role, generation): Which) -> Vec<u8> {
+    match generation {
+        ..=1 => format!("signing-agent {role}"),
+        _ => format!("signing-agent {role} {generation}"),
+    }
+    .into_bytes()
 }
 
 /// Two bytes: some devices (YubiHSM) have no more.
-fn id(role: Role) -> Vec<u8> {
-    vec![0x5a, 1 + role as u8]
+fn id((role, generation): Which) -> Vec<u8> {
+    vec![0x5a, (1 + role as u8).saturating_add(generation.saturating_sub(1).saturating_mul(3))]
 }
 
-fn generate(session: &Session, role: Role, curve: Curve, sign: bool, derive: bool) -> Result<(), Error> {
+fn generate(session: &Session, which: Which, curve: Curve, sign: bool, derive: bool) -> Result<(), Error> {
     let public = [
         Attribute::Token(true),
         Attribute::Private(false),
         Attribute::KeyType(KeyType::EC),
         Attribute::EcParams(curve.params().to_vec()),
         Attribute::Verify(sign),
-        Attribute::Label(label(role)),
-        Attribute::Id(id(role)),
+        Attribute::Label(label(which)),
+        Attribute::Id(id(which)),
     ];
     let private = [
         Attribute::Token(true),
@@ -132,21 +169,23 @@ fn generate(session: &Session, role: Role, curve: Curve, sign: bool, derive: boo
         Attribute::Derive(derive),
         Attribute::Decrypt(false),
         Attribute::Unwrap(false),
-        Attribute::Label(label(role)),
-        Attribute::Id(id(role)),
+        Attribute::Label(label(which)),
+        Attribute::Id(id(which)),
     ];
     session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private).map_err(Error::from_cryptoki)?;
-    tracing::info!(%role, %curve, "made a key in the token");
+    let (role, generation) = which;
+    tracing::info!(%role, generation, %curve, "made a key in the token");
     Ok(())
 }
 
-fn objects(session: &Session, role: Role, class: ObjectClass) -> Result<Vec<ObjectHandle>, Error> {
-    let template = [Attribute::Token(true), Attribute::Class(class), Attribute::Label(label(role))];
+fn objects(session: &Session, which: Which, class: ObjectClass) -> Result<Vec<ObjectHandle>, Error> {
+    let template = [Attribute::Token(true), Attribute::Class(class), Attribute::Label(label(which))];
     session.find_objects(&template).map_err(Error::from_cryptoki)
 }
 
-fn find(session: &Session, role: Role, wanted: Curve) -> Result<Option<Key>, Error> {
-    let private = match objects(session, role, ObjectClass::PRIVATE_KEY)?[..] {
+fn find(session: &Session, which: Which, wanted: Curve) -> Result<Option<Key>, Error> {
+    let (role, _) = which;
+    let private = match objects(session, which, ObjectClass::PRIVATE_KEY)?[..] {
         [] => return Ok(None),
         [private] => private,
         ref many => return Err(Error::KeyDuplicate { role, count: many.len() }),
@@ -154,7 +193,7 @@ fn find(session: &Session, role: Role, wanted: Curve) -> Result<Option<Key>, Err
     check_type(session, role, private, wanted)?;
     check_closed(session, role, private)?;
     // Some modules keep the point with the private key and no public object.
-    let holder = match objects(session, role, ObjectClass::PUBLIC_KEY)?[..] {
+    let holder = match objects(session, which, ObjectClass::PUBLIC_KEY)?[..] {
         [] => private,
         [public] => public,
         ref many => return Err(Error::KeyDuplicate { role, count: many.len() }),

@@ -19,7 +19,7 @@ mod token;
 mod watch;
 
 pub use call::Call;
-pub use config::{Config, Curve, Module, PinSource, Role, TokenSelector};
+pub use config::{Config, Curve, Generations, Module, PinSource, Role, TokenSelector};
 pub use error::Error;
 pub use keys::PublicKeys;
 pub use memory::{MAX_MEMORY, Memory};

@@ -110,7 +110,7 @@ impl Token {
         ];
         let objects = session.find_objects(&template).map_err(offered)?;
         if objects.is_empty() {
-            self.recognise(&Keys::find(session, self.identity_curve())?)?;
+            self.recognise(&Keys::find(session, self.identity_curve(), self.generations())?)?;
         }
         objects.into_iter().map(|object| Ok((object, read(session, object)?))).collect()
     }

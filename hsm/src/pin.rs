@@ -7,9 +7,10 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use age::secrecy::SecretBox;
+use age::secrecy::{ExposeSecret as _, SecretBox};
 use cryptoki::error::{Error as Pkcs11Error, RvError};
 use cryptoki::session::{Session, UserType};
+use cryptoki::types::AuthPin;
 use zeroize::Zeroizing;
 
 use crate::call::{Call, PinVerdict};
@@ -18,6 +19,9 @@ use crate::error::Error;
 
 /// PKCS#11 sets no limit; a PIN longer than this is a wrong file.
 const MAX_PIN: usize = 255;
+
+/// The shortest PIN that a token is given.
+const LEAST_NEW: usize = 4;
 
 /// So many logins in a row may end without a word on the PIN before none is tried any more. Each may have been counted
 /// as a wrong PIN, and cards that lock at the third are common: one try is left to the operator.
@@ -75,6 +79,27 @@ impl PinGate {
     /// One login, or none.
     pub(crate) fn login(&self, session: &Session) -> Result<(), Error> {
         self.login_by(|pin| session.login_with_raw(UserType::User, pin))
+    }
+
+    /// Gives the token another PIN; the source still has the old one.
+    pub(crate) fn change(&self, session: &Session, new: &str) -> Result<(), Error> {
+        let plain = |c: char| !c.is_control();
+        if !(LEAST_NEW..=MAX_PIN).contains(&new.len()) || !new.chars().all(plain) {
+            return Err(Error::NewPin { least: LEAST_NEW, most: MAX_PIN });
+        }
+        let (new, mut unsuited) = (AuthPin::from(new), false);
+        self.login_by(|old| {
+            let text = std::str::from_utf8(old.expose_secret()).map_err(|_| Pkcs11Error::InvalidValue)?;
+            match session.set_pin(&AuthPin::from(text), &new) {
+                // That says nothing against the old one.
+                Err(Pkcs11Error::Pkcs11(RvError::PinLenRange | RvError::PinInvalid, _)) => {
+                    unsuited = true;
+                    Ok(())
+                }
+                answer => answer,
+            }
+        })?;
+        if unsuited { Err(Error::NewPin { least: LEAST_NEW, most: MAX_PIN }) } else { Ok(()) }
     }
 
     /// The marker's file is made before the PIN is tried, so that a full or read-only disk cannot make us forget a

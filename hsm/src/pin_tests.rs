@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
-use age::secrecy::ExposeSecret as _;
 
 fn pin_file(content: &[u8], mode: u32) -> (tempfile::TempDir, PinSource) {
     let dir = tempfile::tempdir().unwrap();

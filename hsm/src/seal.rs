@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::curve::Point;
 use crate::error::Error;
-use crate::{Token, hpke};
+use crate::{Generations, Token, hpke};
 
 /// The longest sealed file that is opened, in bytes.
 pub const MAX_SEALED: usize = 64 * 1024;
@@ -48,11 +48,24 @@ pub fn seal(plaintext: &[u8], recipients: &[String]) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error::NoMatchingKey`], [`Error::Tampered`], [`Error::NotAgeFile`], or what the token failed with.
 pub fn open(token: &Token, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    open_as(token, token.generations(), sealed)
+}
+
+/// The same with the sealing key of these generations.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_as(token: &Token, generations: Generations, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     if sealed.len() > MAX_SEALED {
         return Err(Error::SealedTooLong { limit: MAX_SEALED });
     }
     let decryptor = Decryptor::new_buffered(sealed).map_err(|e| refusal(&e))?;
-    let identity = TokenIdentity { token, public: token.public_keys()?.sealing, failure: RefCell::new(None) };
+    let identity = TokenIdentity {
+        token,
+        generations,
+        public: token.public_keys_of(generations)?.sealing,
+        failure: RefCell::new(None),
+    };
     let mut reader = match decryptor.decrypt(iter::once(&identity as &dyn Identity)) {
         Ok(reader) => reader,
         Err(error) => return Err(identity.failure.take().unwrap_or_else(|| refusal(&error))),
@@ -147,6 +160,7 @@ pub(crate) fn refusal(error: &DecryptError) -> Error {
 /// age's identity whose Diffie-Hellman happens in the token.
 struct TokenIdentity<'a> {
     token: &'a Token,
+    generations: Generations,
     public: Point,
     /// What the token failed with: age's own error has no room for it.
     failure: RefCell<Option<Error>>,
@@ -162,10 +176,12 @@ impl Identity for TokenIdentity<'_> {
         if tag != tag_of(&enc, &self.public)? {
             return None;
         }
-        let opened = self.token.ecdh(&enc).and_then(|dh| match file_key(&dh, &enc, &self.public, &stanza.body) {
-            // The file is wrong, or the token: nobody is sent to a backup for the token's fault.
-            None => self.token.try_agreement(&enc, &dh).map(|()| None),
-            key => Ok(key),
+        let opened = self.token.ecdh_as(self.generations, &enc).and_then(|dh| {
+            match file_key(&dh, &enc, &self.public, &stanza.body) {
+                // The file is wrong, or the token: nobody is sent to a backup for the token's fault.
+                None => self.token.try_agreement(self.generations, &enc, &dh).map(|()| None),
+                key => Ok(key),
+            }
         });
         Some(match opened {
             Ok(key) => key.ok_or(DecryptError::DecryptionFailed),

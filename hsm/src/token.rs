@@ -3,19 +3,21 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use bech32::Hrp;
 use cryptoki::context::Pkcs11;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::session::Session;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::config::{Config, Curve, Role};
+use crate::config::{Config, Curve, Generations, Role};
 use crate::ecdh;
 use crate::error::Error;
 use crate::keys::{self, Keys, PublicKeys};
 use crate::link::Link;
 use crate::memory::Memory;
 use crate::pin::PinGate;
+
+/// What is signed to see whether a key is there.
+const TRIAL: &[u8; 32] = b"signing-agent: is the key there?";
 
 /// An open token. A process has one for each module, for C_Initialize and C_Finalize are the process's; share it.
 pub struct Token {
@@ -69,20 +71,59 @@ impl Token {
             for (role, curve) in
                 [(Role::Identity, self.config.identity_curve), (Role::Audit, Curve::P256), (Role::Sealing, Curve::P256)]
             {
-                self.with_writing_session(|session| keys::ensure(session, role, curve))?;
+                let which = (role, self.config.generations.of(role));
+                self.with_writing_session(|session| keys::ensure(session, which, curve))?;
             }
         }
-        let public = self.public_keys()?;
-        self.try_key(Role::Identity)?;
-        self.try_key(Role::Audit)?;
-        self.try_sealing_key()?;
+        self.tried(self.config.generations)
+    }
+
+    /// The next key of this role, made where it is missing and tried: all three public keys as they are with it. It is used once this
+    /// token is opened with these generations.
+    ///
+    /// # Errors
+    /// As [`Token::ensure_keys`], and [`Error::GenerationsUsedUp`].
+    pub fn ensure_next(&self, role: Role) -> Result<PublicKeys, Error> {
+        let next = self.config.generations.next(role)?;
+        self.with_writing_session(|session| keys::ensure(session, (role, next.of(role)), Curve::P256))?;
+        self.tried(next)
+    }
+
+    /// Destroys the keys of this role that were used before the one that is in use; how many objects those were.
+    ///
+    /// # Errors
+    /// What the token says.
+    pub fn destroy_former(&self, role: Role) -> Result<usize, Error> {
+        let former = 1..self.config.generations.of(role);
+        former.map(|generation| self.with_writing_session(|session| keys::destroy(session, (role, generation)))).sum()
+    }
+
+    /// Gives the token another user PIN, 4 to 255 octets, in the place of the one that its source has. The source is the caller's to
+    /// change next: until it is, the next login is refused.
+    ///
+    /// # Errors
+    /// [`Error::NewPin`]; or as a login.
+    pub fn change_pin(&self, new: &str) -> Result<(), Error> {
+        self.with_writing_session(|session| self.gate.change(session, new))
+    }
+
+    fn tried(&self, generations: Generations) -> Result<PublicKeys, Error> {
+        let public = self.public_keys_of(generations)?;
+        for role in [Role::Identity, Role::Audit] {
+            self.sign_as(generations, role, TRIAL)?;
+        }
+        self.try_sealing_key(generations)?;
         Ok(public)
     }
 
     /// # Errors
     /// [`Error::KeyMissing`] before `signing-agent init`.
     pub fn public_keys(&self) -> Result<PublicKeys, Error> {
-        self.with_keys(|_, keys| Ok(keys.public()))
+        self.public_keys_of(self.config.generations)
+    }
+
+    pub(crate) fn public_keys_of(&self, generations: Generations) -> Result<PublicKeys, Error> {
+        self.with_keys(generations, |_, keys| Ok(keys.public()))
     }
 
     /// ECDSA over a SHA-256 digest with the identity or the audit key: r ‖ s, 32 bytes each, low-S, verified.
@@ -90,11 +131,19 @@ impl Token {
     /// # Errors
     /// [`Error::Mismatch`] if the signature does not verify; the sealing key does not sign.
     pub fn sign(&self, role: Role, digest: &[u8; 32]) -> Result<[u8; 64], Error> {
+        self.sign_as(self.config.generations, role, digest)
+    }
+
+    /// The same with the keys of these generations.
+    ///
+    /// # Errors
+    /// As [`Token::sign`].
+    pub fn sign_as(&self, generations: Generations, role: Role, digest: &[u8; 32]) -> Result<[u8; 64], Error> {
         if role == Role::Sealing {
             return Err(Error::Malformed("the sealing key does not sign".into()));
         }
         // Raw CKM_ECDSA: not every module has CKM_ECDSA_SHA256.
-        self.with_keys(|session, keys| {
+        self.with_keys(generations, |session, keys| {
             let key = keys.of(role);
             let signature = session.sign(&Mechanism::Ecdsa, key.private, digest).map_err(Error::from_cryptoki)?;
             key.curve.low_s_verified(&key.public, digest, &signature).ok_or(Error::Mismatch { role })
@@ -106,10 +155,14 @@ impl Token {
     /// # Errors
     /// [`Error::Point`], before the token sees it, if the point is not on the curve.
     pub fn ecdh(&self, point: &[u8; 65]) -> Result<Zeroizing<[u8; 32]>, Error> {
+        self.ecdh_as(self.config.generations, point)
+    }
+
+    pub(crate) fn ecdh_as(&self, generations: Generations, point: &[u8; 65]) -> Result<Zeroizing<[u8; 32]>, Error> {
         if !Curve::P256.has(point) {
             return Err(Error::Point);
         }
-        self.with_keys(|session, keys| ecdh::derive(session, &keys.sealing, point))
+        self.with_keys(generations, |session, keys| ecdh::derive(session, &keys.sealing, point))
     }
 
     /// Fills `out`, 16 bytes or more, from the token's generator.
@@ -136,10 +189,7 @@ impl Token {
     /// # Errors
     /// As [`Token::public_keys`].
     pub fn recipient(&self) -> Result<String, Error> {
-        use p256::elliptic_curve::sec1::ToEncodedPoint as _;
-        let key = p256::PublicKey::from_sec1_bytes(&self.public_keys()?.sealing).map_err(|_| Error::Point)?;
-        let prefix = Hrp::parse("age1tag").map_err(|e| Error::Malformed(e.to_string()))?;
-        Ok(age_core::primitives::bech32_encode(prefix, key.to_encoded_point(true).as_bytes()))
+        self.public_keys()?.recipient()
     }
 
     /// Is the token alive? A signature with the audit key; session and token information prove nothing (SoftHSM gives
@@ -166,6 +216,12 @@ impl Token {
         self.config.watch.longest()
     }
 
+    /// Those that it was opened with.
+    #[must_use]
+    pub fn generations(&self) -> Generations {
+        self.config.generations
+    }
+
     pub(crate) fn identity_curve(&self) -> Curve {
         self.config.identity_curve
     }
@@ -175,23 +231,41 @@ impl Token {
     }
 
     fn try_key(&self, role: Role) -> Result<(), Error> {
-        self.sign(role, b"signing-agent: is the key there?").map(drop)
+        self.sign(role, TRIAL).map(drop)
     }
 
-    fn try_sealing_key(&self) -> Result<(), Error> {
-        let (point, expected) = ecdh::ephemeral(&self.public_keys()?.sealing).ok_or(Error::Point)?;
-        if *self.ecdh(&point)? == *expected { Ok(()) } else { Err(Error::Mismatch { role: Role::Sealing }) }
+    fn try_sealing_key(&self, generations: Generations) -> Result<(), Error> {
+        let (point, expected) = ecdh::ephemeral(&self.public_keys_of(generations)?.sealing).ok_or(Error::Point)?;
+        if *self.ecdh_as(generations, &point)? == *expected {
+            Ok(())
+        } else {
+            Err(Error::Mismatch { role: Role::Sealing })
+        }
     }
 
     /// Does the token stand by what it made of this point, and compute rightly otherwise?
-    pub(crate) fn try_agreement(&self, point: &[u8; 65], made: &[u8; 32]) -> Result<(), Error> {
-        if *self.ecdh(point)? != *made {
+    pub(crate) fn try_agreement(
+        &self,
+        generations: Generations,
+        point: &[u8; 65],
+        made: &[u8; 32],
+    ) -> Result<(), Error> {
+        if *self.ecdh_as(generations, point)? != *made {
             return Err(Error::Mismatch { role: Role::Sealing });
         }
-        self.try_sealing_key()
+        self.try_sealing_key(generations)
     }
 
-    fn with_keys<T>(&self, work: impl Fn(&Session, &Keys) -> Result<T, Error>) -> Result<T, Error> {
+    fn with_keys<T>(
+        &self,
+        generations: Generations,
+        work: impl Fn(&Session, &Keys) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if generations != self.config.generations {
+            // Seldom: they are looked up each time.
+            return self
+                .with_session(|session| work(session, &Keys::find(session, self.identity_curve(), generations)?));
+        }
         self.with_link(|link| {
             link.with_session(|session| match work(session, &*self.keys(link, session)?) {
                 Err(error) if error.is_stale_handle() => {
@@ -268,7 +342,7 @@ impl Token {
         if let Some(keys) = link.cached_keys() {
             return Ok(keys);
         }
-        let keys = Arc::new(Keys::find(session, self.config.identity_curve)?);
+        let keys = Arc::new(Keys::find(session, self.config.identity_curve, self.config.generations)?);
         self.recognise(&keys)?;
         link.cache_keys(Some(Arc::clone(&keys)));
         Ok(keys)

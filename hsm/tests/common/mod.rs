@@ -70,6 +70,7 @@ impl Place {
             token: TokenSelector::Label(LABEL.into()),
             pin: PinSource::File(self.pin_file.clone()),
             identity_curve: Curve::P256,
+            generations: Default::default(),
             refused_pin_marker: self.marker(),
             workers: 2,
             watch: Default::default(),

@@ -1,6 +1,8 @@
 //! The command line: what can be said, and what help says of it.
 
-use crate::{actions, audit, backup, change, import, init, partner_key, people, policy, register, registration, token};
+use crate::{
+    actions, audit, backup, change, import, init, partner_key, people, policy, register, registration, rotate, token,
+};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -108,6 +110,9 @@ pub enum Command {
     /// Backups: make one, prove that one can be restored, restore one onto a new machine and token.
     #[command(subcommand)]
     Backup(backup::Command),
+    /// A new sealing key, a new audit key, another PIN.
+    #[command(subcommand)]
+    Rotate(rotate::Command),
     /// Go on with a state directory that is older than the token remembers, as after a restored backup.
     ///
     /// Example: signing-agent recover --accept-rollback

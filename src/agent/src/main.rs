@@ -28,6 +28,7 @@ mod progress;
 mod register;
 mod registration;
 mod room;
+mod rotate;
 mod run;
 mod shim;
 mod status;
@@ -85,6 +86,7 @@ fn run(context: &Context, command: Command) -> Result<(), Error> {
         Command::ConfirmClock(signed) => stop::confirm_clock(context, &signed),
         Command::ConfirmWindows(signed) => stop::confirm_windows(context, &signed),
         Command::Backup(command) => backup::run(context, &command),
+        Command::Rotate(command) => rotate::run(context, &command),
         Command::Recover { accept_rollback, signed } => stop::recover(context, accept_rollback, &signed),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");

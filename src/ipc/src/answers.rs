@@ -34,6 +34,7 @@ pub enum Answer {
         octets: Vec<u8>,
     },
     Restored(RestoreReport),
+    Rotated(RotateReport),
     /// `None` before registration.
     Client {
         agent_id: Option<String>,
@@ -167,6 +168,17 @@ pub struct BackupMade {
     pub key: String,
     /// To whom it is sealed (age recipients).
     pub recipients: Vec<String>,
+}
+
+/// What was made of a key's rotation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RotateReport {
+    /// The key in use from now on: an age recipient, or a vkey.
+    pub key: String,
+    /// The one before it, which is in the token still; `None` where former ones were destroyed.
+    pub former: Option<String>,
+    /// Objects of former keys that were destroyed.
+    pub destroyed: u32,
 }
 
 /// What was restored.

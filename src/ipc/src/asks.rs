@@ -77,6 +77,8 @@ pub enum Ask {
     Import { agent: GoAgent, options: ImportOptions },
     /// No registration is taken from now on. → `Noted`
     RegistrationClose,
+    /// Give the token another PIN, in the place of the one in the PIN's file or credential. → `Noted`
+    ChangePin { new: Secret },
     /// Make a backup, sealed to the recovery recipients. → `BackupMade`
     Backup,
     /// Its octets from here on; after the last there is none any more. → `BackupPart`
@@ -134,10 +136,30 @@ pub enum Change {
     ConfirmWindows,
     /// Take the state directory as it is, although the token remembers a later one; it starts frozen. → `Recovered`
     AcceptRollback,
+    /// Go over to a new key of the token's; the vault starts anew with it. → `Rotated`
+    Rotate { key: RotatedKey },
+    /// Destroy the keys that were used before the one that is in use. → `Rotated`
+    DestroyFormer { key: RotatedKey },
     /// Write what the configuration says of recipients and people into the deed, and seal the keys anew. → `Initialised`
     Amend(InitOptions),
     /// Take a registration within so many seconds. → `Noted`
     RegistrationOpen { seconds: u64 },
+}
+
+/// A key of the token's that can be replaced. (The identity key stays with its registration.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RotatedKey {
+    Sealing,
+    Audit,
+}
+
+impl RotatedKey {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RotatedKey::Sealing => "sealing-key",
+            RotatedKey::Audit => "audit-key",
+        }
+    }
 }
 
 /// What a client of the HTTP API wants.

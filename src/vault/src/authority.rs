@@ -13,7 +13,7 @@ use crate::reply::Reply;
 use crate::room::Room;
 use crate::statement::LONGEST;
 use crate::vault::{CLOCK_STEPPED, Vault};
-use crate::{access, change_statement, decide, freeze, operator, reload, tokens};
+use crate::{access, change_statement, decide, freeze, operator, reload, rotate, tokens};
 use ipc::{ActionId, Answer, Change, ChangeDraft, Credentials, InitOptions, Refusal, SignedStatement, Verb};
 pub use matter::{Matter, called};
 use std::sync::{Arc, PoisonError};
@@ -47,6 +47,8 @@ fn make(room: &Arc<Room>, change: Change, who: String, reply: Reply) {
         Change::TokenAdd { name, scopes, seconds, per_minute } => {
             tokens::add(room, name, scopes, seconds, per_minute, reply)
         }
+        Change::Rotate { key } => rotate::on_ask(room, key, who, reply),
+        Change::DestroyFormer { key } => rotate::destroy_former(room, key, who, reply),
         Change::PolicyReload => reload::on_ask(room, reply),
         Change::Unfreeze => freeze::resume(room, who, reply),
         Change::ConfirmClock => operator::confirm_clock(room, reply),

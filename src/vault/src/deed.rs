@@ -3,14 +3,14 @@
 
 use crate::people::Named;
 use crate::{authority, clock, files, jws};
-use hsm::{PublicKeys, Role, Token};
+use hsm::{Generations, PublicKeys, Role, Token};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The JWS `typ` of a deed.
 const KIND: &str = "signing-agent-deed+jws";
-/// 3 may name people who sign changes; 2 people who release and who sign policies; 1 names none.
-const VERSION: u32 = 3;
+/// 4 names generations of keys; 3 may name people who sign changes; 2 people who release and who sign policies; 1 names none.
+const VERSION: u32 = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,6 +50,11 @@ pub struct Deed {
     identity_key: String,
     audit_key: String,
     sealing_key: String,
+    /// How often these two were replaced, from 1 on.
+    #[serde(default = "first")]
+    audit_generation: u8,
+    #[serde(default = "first")]
+    sealing_generation: u8,
     /// age recipients: the token's own first, then those for recovery.
     pub recipients: Vec<String>,
     /// Who may release and change what.
@@ -58,6 +63,10 @@ pub struct Deed {
     pub agent: Option<Registered>,
     /// Unix seconds; of two deeds of one agent the later has more.
     pub written: u64,
+}
+
+fn first() -> u8 {
+    1
 }
 
 /// What is read of any version.
@@ -90,11 +99,57 @@ impl Deed {
             identity_key: hex::encode(keys.identity),
             audit_key: hex::encode(keys.audit),
             sealing_key: hex::encode(keys.sealing),
+            audit_generation: keys.generations.audit,
+            sealing_generation: keys.generations.sealing,
             recipients,
             people,
             agent,
             written: clock::now(),
         }
+    }
+
+    /// Which of the token's keys it speaks of. Of a file this is not believed: a token that is opened with others than the deed was
+    /// signed by does not find it its own.
+    pub fn generations(&self) -> Generations {
+        Generations { audit: self.audit_generation, sealing: self.sealing_generation }
+    }
+
+    /// The same of what lies there, whoever wrote it; the first ones where there is nothing that says so.
+    pub fn generations_of(path: &Path) -> Generations {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Said {
+            #[serde(default = "first")]
+            audit_generation: u8,
+            #[serde(default = "first")]
+            sealing_generation: u8,
+        }
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let said = jws::unverified(&text).and_then(|payload| serde_json::from_slice::<Said>(&payload).ok());
+        let said = said.filter(|said| said.audit_generation > 0 && said.sealing_generation > 0);
+        said.map_or_else(Generations::default, |said| Generations {
+            audit: said.audit_generation,
+            sealing: said.sealing_generation,
+        })
+    }
+
+    /// Whether it is about these keys.
+    pub fn names(&self, keys: &PublicKeys) -> bool {
+        self.other_key(keys).is_none() && self.generations() == keys.generations
+    }
+
+    fn other_key(&self, keys: &PublicKeys) -> Option<&'static str> {
+        let same = [
+            ("identity", &self.identity_key, &keys.identity),
+            ("audit", &self.audit_key, &keys.audit),
+            ("sealing", &self.sealing_key, &keys.sealing),
+        ];
+        same.into_iter().find(|(_, named, held)| **named != hex::encode(held)).map(|(role, _, _)| role)
+    }
+
+    /// The same agent's, with these keys.
+    pub fn with(self, keys: &PublicKeys, recipients: Vec<String>) -> Self {
+        Self::new(keys, recipients, self.people, self.agent)
     }
 
     /// In the place of one that was written then, whatever the clock says.
@@ -113,15 +168,10 @@ impl Deed {
         let shown = || path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|e| Error::Read(shown(), e))?;
         let deed = Self::signed_by(&keys.audit, &text, &shown())?;
-        let same = [
-            ("identity", &deed.identity_key, &keys.identity),
-            ("audit", &deed.audit_key, &keys.audit),
-            ("sealing", &deed.sealing_key, &keys.sealing),
-        ];
-        if let Some((role, _, _)) = same.into_iter().find(|(_, named, held)| **named != hex::encode(held)) {
-            return Err(Error::OtherKey(role));
+        match deed.other_key(keys) {
+            Some(role) => Err(Error::OtherKey(role)),
+            None => Ok(deed),
         }
-        Ok(deed)
     }
 
     /// What this audit key signed, whatever token it is about; `shown` is what it is called in errors.
@@ -156,10 +206,11 @@ impl Deed {
         authority::called(self.agent.as_ref().map(|agent| agent.agent_id.as_str()), &key)
     }
 
+    /// Signed by the audit key that it names.
     pub fn write(&self, path: &Path, token: &Token) -> Result<(), Error> {
         let cannot = |e| Error::Write(path.display().to_string(), e);
         let payload = serde_json::to_vec(self).map_err(|e| cannot(e.into()))?;
-        let signed = jws::sign(KIND, &payload, |digest| token.sign(Role::Audit, digest))?;
+        let signed = jws::sign(KIND, &payload, |digest| token.sign_as(self.generations(), Role::Audit, digest))?;
         files::write(path, format!("{signed}\n").as_bytes()).map_err(cannot)
     }
 }
@@ -186,7 +237,13 @@ mod tests {
         std::fs::write(&path, signed.unwrap()).unwrap();
         Deed::read(
             &path,
-            &PublicKeys { identity: public, audit: public, sealing: public, identity_curve: hsm::Curve::P256 },
+            &PublicKeys {
+                identity: public,
+                audit: public,
+                sealing: public,
+                identity_curve: hsm::Curve::P256,
+                generations: Default::default(),
+            },
         )
     }
 
@@ -203,8 +260,8 @@ mod tests {
         assert_eq!(deed.people.approvers["alice"], "ssh-ed25519 AAAA");
         assert_eq!((deed.people.change_signers.len(), deed.people.change_signatures), (0, 0));
         let mut later = second.clone();
-        (later["version"], later["more"]) = (json!(4), json!("what a later version says"));
-        assert!(matches!(read(&later), Err(Error::Version(_, 4))));
+        (later["version"], later["more"]) = (json!(5), json!("what a later version says"));
+        assert!(matches!(read(&later), Err(Error::Version(_, 5))));
         later["version"] = json!(2);
         assert!(matches!(read(&later), Err(Error::NotOurs(_))), "nothing in a deed is passed over");
     }

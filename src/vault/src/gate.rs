@@ -72,6 +72,7 @@ impl Lane {
             | Ask::Import { .. }
             | Ask::RegistrationClose
             | Ask::PartnerKey { .. }
+            | Ask::ChangePin { .. }
             | Ask::Backup
             | Ask::BackupPart { .. }
             | Ask::RestorePart { .. }

@@ -11,8 +11,9 @@ use crate::reply::Reply;
 use crate::room::{Room, Trouble};
 use crate::status::fingerprints;
 use crate::vault::Vault;
+use config::seams::crash_point;
 use config::{Config, guard};
-use hsm::{PinSource, PublicKeys, Token, TokenSelector, seal};
+use hsm::{Generations, PinSource, PublicKeys, Token, TokenSelector, seal};
 use ipc::{Answer, InitOptions, InitReport, Refusal};
 use std::fs::File;
 use std::sync::{Arc, PoisonError};
@@ -239,12 +240,14 @@ fn amend(config: &Config, opened: &Opened, configured: Configured) -> Result<Dee
         }
         let [sealed_bls, sealed_mpin] = secrets.seal(&recipients).map_err(|e| e.to_string())?;
         files::write(&bls, &sealed_bls).and_then(|()| files::write(&mpin, &sealed_mpin)).map_err(|e| at(&bls, &e))?;
+        crash_point("amend.sealed");
     }
     if deed.recipients != recipients {
         partner_key::seal_anew(config, token, &recipients)?;
     }
     let deed = Deed::new(keys, recipients, people, deed.agent.clone()).after(deed.written);
     deed.write(&config.state.deed(), token).map_err(|e: deed::Error| e.to_string())?;
+    crash_point("amend.deed-written");
     Ok(deed)
 }
 
@@ -264,8 +267,18 @@ fn module(room: &Room) -> Result<&hsm::Module, Trouble> {
     room.module.as_ref().map_err(|why| Trouble::lasting(format!("{why}; then restart the vault")))
 }
 
-/// Logs in, unless the PIN was refused before.
+/// Logs in, unless the PIN was refused before; with the keys that the deed speaks of, where there is one.
 pub fn open_token(config: &Config, module: &hsm::Module, watch: hsm::Watch) -> Result<Token, hsm::Error> {
+    open_token_with(config, module, watch, Deed::generations_of(&config.state.deed()))
+}
+
+/// The same with these keys.
+pub fn open_token_with(
+    config: &Config,
+    module: &hsm::Module,
+    watch: hsm::Watch,
+    generations: Generations,
+) -> Result<Token, hsm::Error> {
     Token::open(hsm::Config {
         module: module.clone(),
         token: match &config.hsm.token {
@@ -280,6 +293,7 @@ pub fn open_token(config: &Config, module: &hsm::Module, watch: hsm::Watch) -> R
             config::Curve::P256 => hsm::Curve::P256,
             config::Curve::Secp256k1 => hsm::Curve::Secp256k1,
         },
+        generations,
         refused_pin_marker: config.state.refused_pin_marker(),
         workers: crate::pool::Pool::size(),
         watch,

@@ -28,6 +28,13 @@ pub fn open(token: &str, key: &[u8; 65]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((URL_SAFE_NO_PAD.decode(header).ok()?, URL_SAFE_NO_PAD.decode(payload).ok()?))
 }
 
+/// The payload of whatever lies there, signed by whomever.
+pub fn unverified(token: &str) -> Option<Vec<u8>> {
+    let mut parts = token.trim().split('.');
+    let payload = parts.nth(1)?;
+    URL_SAFE_NO_PAD.decode(payload).ok()
+}
+
 fn header(kind: &str) -> String {
     URL_SAFE_NO_PAD.encode(plain_header(kind))
 }

@@ -44,6 +44,7 @@ mod reload;
 mod reply;
 mod retry;
 mod room;
+mod rotate;
 mod rsa;
 mod settle;
 mod shadow;
@@ -65,6 +66,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::ffi::OsString;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 fn main() {
     // A vault with a thread missing would look healthy: it ends whole, and is started anew.
@@ -129,13 +131,15 @@ fn start() -> Result<u8, (u8, String)> {
     // life left under way waits.
     filter.install().map_err(|e| broken(&e))?;
     jail::attempt();
+    // There is no other.
+    let _ = room.end.set(signals.handle());
     room.opened(opened, 0);
     gate::open(sockets, &room).map_err(|e| broken(&e))?;
     notify.ready();
     wait_for_end(signals, &room);
     notify.stopping();
     room.close();
-    Ok(0)
+    Ok(if room.retiring.load(Ordering::SeqCst) { ipc::EXIT_RETIRED } else { 0 })
 }
 
 /// Returns when the room was told to end.

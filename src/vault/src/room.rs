@@ -16,15 +16,15 @@ use crate::vault::Vault;
 use crate::witness::Witnesses;
 use crate::{
     access, authority, backup, decide, doctor, drafts, explain, feed, freeze, init, listing, operator, partner_key,
-    registration, reload, settle, status, tokens, watchdog,
+    registration, reload, rotate, settle, status, tokens, watchdog,
 };
 use config::Config;
 use config::seams::crash_point;
 use ipc::{Answer, Ask, Change, FeedState, Method, Refusal};
 use jail::Notify;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// What the last checkpoint of a life may take.
@@ -80,6 +80,10 @@ pub struct Room {
     doors: Mutex<Doors>,
     pub asking_health: status::AskingHealth,
     pub explaining: explain::Explaining,
+    /// Ends the room; set once there is something to end.
+    pub end: OnceLock<signal_hook::iterator::Handle>,
+    /// It is to be started anew.
+    pub retiring: AtomicBool,
 }
 
 impl Room {
@@ -117,6 +121,8 @@ impl Room {
             doors: Mutex::default(),
             asking_health: Default::default(),
             explaining: Default::default(),
+            end: OnceLock::new(),
+            retiring: AtomicBool::new(false),
         });
         let deadline = room.config.hsm.call_deadline;
         watchdog::start(room.token_watch.clone(), deadline, room.ledger_busy.clone(), notify);
@@ -266,6 +272,7 @@ impl Room {
             Ask::Register { name, api_key, private_key } => {
                 partner_key::register(self, name, api_key, private_key, reply);
             }
+            Ask::ChangePin { new } => rotate::change_pin(self, new, reply),
             Ask::Backup => backup::on_ask(self, reply),
             Ask::BackupPart { offset } => backup::part(self, offset, reply),
             Ask::RestorePart { offset, octets } => backup::restore_part(self, offset, &octets, reply),
@@ -342,6 +349,14 @@ impl Room {
     pub fn doors_open(&self) -> (bool, bool) {
         let doors = self.doors();
         (doors.api.is_some(), doors.courier.is_some())
+    }
+
+    /// The vault ends in order, and is started anew: by `run`, or by systemd.
+    pub fn retire(&self) {
+        self.retiring.store(true, Ordering::SeqCst);
+        if let Some(end) = self.end.get() {
+            end.close();
+        }
     }
 
     /// All that was taken in is on disk when this returns.

@@ -52,7 +52,10 @@ fn each_crash_point_of_the_vault_is_one_that_is_tried() {
         .chain(&REGISTRATION_POINTS)
         .chain(&FORGETTING_POINTS)
         .chain(&CALLBACK_POINTS)
-        // The second by `people::survives`, the others by the tests of imports and of backups.
+        // The second by `people::survives`, the others by the tests of imports, backups and rotations.
+        .chain(&["amend.sealed", "amend.deed-written", "rotate.key-made", "rotate.sealed-to-both", "rotate.named"])
+        .chain(&["rotate.vouched-for", "rotate.deed-written", "rotate.sealed-anew", "rotate.destroying"])
+        .chain(&["rotate.pin-changed"])
         .chain(&["start.opened", "action.counted", "import.row-written"])
         .chain(&["backup.ledger-copied", "backup.sealed", "restore.keys-made", "restore.sealed"])
         .chain(&["restore.ledger-written", "restore.ledger-placed", "restore.remembered", "restore.deed-written"])

@@ -131,6 +131,8 @@ fn words(change: &Change) -> String {
             let most = per_minute.map(|most| format!(", {most} calls a minute")).unwrap_or_default();
             format!("token add {}, scopes {scopes}, {until}{most}", ipc::bounded(name))
         }
+        Change::Rotate { key } => format!("rotate {}", key.as_str()),
+        Change::DestroyFormer { key } => format!("rotate {} --confirm", key.as_str()),
         Change::PolicyReload => "policy reload".into(),
         Change::Unfreeze => "unfreeze".into(),
         Change::ConfirmClock => "confirm-clock".into(),

@@ -14,8 +14,13 @@ fn people(signers: &[(&str, &str)], change_signatures: u64) -> Named {
 }
 
 fn deed(recipients: &[&str], people: Named) -> Deed {
-    let keys =
-        hsm::PublicKeys { identity: [4; 65], audit: [4; 65], sealing: [4; 65], identity_curve: hsm::Curve::P256 };
+    let keys = hsm::PublicKeys {
+        identity: [4; 65],
+        audit: [4; 65],
+        sealing: [4; 65],
+        identity_curve: hsm::Curve::P256,
+        generations: Default::default(),
+    };
     Deed::new(&keys, recipients.iter().map(|text| text.to_string()).collect(), people, None)
 }
 

@@ -15,7 +15,7 @@ use crate::vault::Vault;
 use crate::window_time::Reading;
 use ::audit::{Checkpoint, VerifyingKey};
 use config::seams::crash_point;
-use hsm::{PublicKeys, Recovery, Token, seal};
+use hsm::{Generations, PublicKeys, Recovery, Token, seal};
 use ipc::{Answer, Refusal, RestoreOptions, RestoreReport, Secret};
 use serde_json::json;
 use std::fs::{File, OpenOptions};
@@ -95,8 +95,7 @@ fn begin(room: &Arc<Room>, identity: &Secret, options: &RestoreOptions, who: &st
     let content = content.map_err(|why| format!("the backup: {why}"))?;
 
     let module = room.module.as_ref().map_err(Clone::clone)?;
-    let token = init::open_token(&room.config, module, room.token_watch.clone()).map_err(|e| e.to_string())?;
-    let keys = token.ensure_keys().map_err(|e| e.to_string())?;
+    let (token, keys) = keys(room, module, &content.deed)?;
     crash_point("restore.keys-made");
     let configured = init::configured(&room.config, &token).map_err(|trouble| trouble.words)?;
     init::recovers(&configured)?;
@@ -140,6 +139,24 @@ fn begin(room: &Arc<Room>, identity: &Secret, options: &RestoreOptions, who: &st
     tracing::warn!(who, made, records, "restored from a backup; frozen");
     let (agent_id, name) = agent.map(|agent| (agent.agent_id, agent.name)).unzip();
     Ok(RestoreReport { agent_id, name, made, records, key: key.to_string(), rollback })
+}
+
+/// The token's keys: those that the deed names, where it is the same token; else its first ones, made where they are missing.
+fn keys(room: &Room, module: &hsm::Module, deed: &Deed) -> Result<(Token, PublicKeys), String> {
+    let open = |generations| {
+        init::open_token_with(&room.config, module, room.token_watch.clone(), generations).map_err(|e| e.to_string())
+    };
+    if deed.generations() != Generations::default() {
+        let token = open(deed.generations())?;
+        if let Ok(keys) = token.public_keys()
+            && deed.names(&keys)
+        {
+            return Ok((token, keys));
+        }
+    }
+    let token = open(Generations::default())?;
+    let keys = token.ensure_keys().map_err(|e| e.to_string())?;
+    Ok((token, keys))
 }
 
 /// What the token, the witness's directory or the operator know of this log that is not in the backup.
