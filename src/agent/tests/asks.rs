@@ -71,6 +71,7 @@ fn status_puts_trouble_first_and_lets_nobody_steer_the_terminal() {
             key: "signing-agent/ab+cd+ef".into(),
             memory: "start 3".into(),
             frozen: true,
+            windows_full: false,
         }),
         alarms: vec!["5 s ago: w1: \x1b[31mlook".into()],
         ..fresh()
@@ -314,7 +315,14 @@ fn callback_key_prints_the_audit_key_as_pem_or_says_why_it_cannot() {
     // The key of docs/audit-log.md.
     let key = "agent.example/audit+ce97ec20+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABB4YUy/UdUwC8wQdnHXOszuD/9gax85P6ILMscmLxYlup\
                GwxHE4v9A3ZajZT5uRURdMt/khuztdcepDGoYiBwKM=";
-    let audit = AuditStatus { records: 1, covered: 1, key: key.into(), memory: String::new(), frozen: false };
+    let audit = AuditStatus {
+        records: 1,
+        covered: 1,
+        key: key.into(),
+        memory: String::new(),
+        frozen: false,
+        windows_full: false,
+    };
     let status = Status { audit: Some(audit), ..fresh() };
     vault(&house.lane("admin.sock"), Answer::Status(Box::new(status)));
     let (code, out, err) = texts(&house.output(&["callback-key"]));
