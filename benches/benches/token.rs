@@ -35,6 +35,7 @@ fn measure(dir: &std::path::Path) {
         token: TokenSelector::Label(made.label),
         pin: PinSource::File(made.pin_file),
         identity_curve: Curve::P256,
+        generations: Default::default(),
         refused_pin_marker: dir.join("refused"),
         workers: 2,
         watch: Default::default(),

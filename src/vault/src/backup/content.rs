@@ -113,7 +113,8 @@ fn unpack(plain: impl Read, key: &VerifyingKey, to: &Path) -> Result<(Manifest, 
     // The end of the age file is what says that nothing is missing.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(cut_off)?;
     let manifest = manifest.ok_or("it is empty")?;
-    let missing = manifest.files.keys().find(|name| !files.contains_key(*name) && !(has_ledger && *name == LEDGER));
+    let there = |name: &String| files.contains_key(name) || (has_ledger && name == LEDGER);
+    let missing = manifest.files.keys().find(|name| !there(name));
     match missing {
         Some(name) => Err(format!("{} is missing in it", ipc::bounded(name))),
         None if has_ledger => Ok((manifest, files)),
