@@ -100,3 +100,69 @@ fn a_test_that_is_not_there_or_not_run_is_noticed() {
     assert_eq!(named("`a::b` and `c`, `d::e::f`"), ["a::b", "d::e::f"]);
     assert_eq!(rows("| a | b |\n|---|---|\n| 1 | 2 |\n"), [["1", "2"]]);
 }
+
+/// All pages: those of the book, and those beside it.
+fn pages() -> Vec<PathBuf> {
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let docs = docs.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    docs.chain(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(|name| root().join(name))).collect()
+}
+
+/// A heading's anchor, as GitHub and mdBook make it.
+fn anchor(heading: &str) -> String {
+    let text: String = heading.chars().filter(|c| !matches!(c, '`' | '*')).collect();
+    let kept = text.trim().to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
+/// Where a page's links go: outside of code.
+fn links(text: &str) -> Vec<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    prose.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
+}
+
+/// What is wrong with a link of this page.
+fn broken(page: &Path, link: &str) -> Option<String> {
+    if link.contains("://") || link.starts_with("mailto:") {
+        return None;
+    }
+    let (file, place) = link.split_once('#').map_or((link, None), |(file, place)| (file, Some(place)));
+    let to = if file.is_empty() { page.to_owned() } else { page.parent().unwrap().join(file) };
+    if !to.exists() {
+        return Some(format!("{}: {link} goes nowhere", page.display()));
+    }
+    let place = place?;
+    let text = fs::read_to_string(&to).unwrap();
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#')));
+    let there = headings.into_iter().any(|heading| heading == place);
+    (!there).then(|| format!("{}: there is no #{place} in {}", page.display(), to.display()))
+}
+
+#[test]
+fn each_page_has_its_place_in_the_book_and_each_link_goes_somewhere() {
+    let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let listed = links(&summary);
+    let mut faults = Vec::new();
+    let mut number = 0;
+    for page in pages() {
+        let name = page.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&page).unwrap();
+        if page.parent().unwrap().ends_with("docs") && name != "SUMMARY.md" {
+            let times = listed.iter().filter(|link| **link == name).count();
+            if times != 1 {
+                faults.push(format!("{name} is {times} times in SUMMARY.md"));
+            }
+        }
+        for link in links(&text) {
+            number += 1;
+            faults.extend(broken(&page, &link));
+        }
+    }
+    assert_eq!(faults, [""; 0], "{faults:#?}");
+    assert!(number > 150, "only {number} links were looked at");
+    let readme = root().join("README.md");
+    for link in ["docs/nowhere.md", "docs/backup.md#nowhere", "#nowhere"] {
+        assert!(broken(&readme, link).is_some(), "{link}");
+    }
+    assert_eq!(broken(&readme, "docs/backup.md#what-is-refused"), None);
+}

@@ -49,6 +49,15 @@ fn the_table_has_every_ask_of_the_admin_lane_once_with_its_kind_and_every_change
     assert_eq!(changes, variants(of_enum(&asks, "Change")));
 }
 
+/// All that people read.
+fn pages() -> Vec<String> {
+    let docs = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")).unwrap();
+    let docs = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap()).filter(|name| name.ends_with(".md"));
+    docs.map(|name| format!("docs/{name}"))
+        .chain(["README.md".into(), "CONTRIBUTING.md".into(), "SECURITY.md".into()])
+        .collect()
+}
+
 /// The lines of the page's shell blocks that are this program's, without redirections and comments.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let blocks = page.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0);
@@ -66,14 +75,15 @@ fn each_command_line_of_the_pages_is_one_that_the_program_takes() {
         let output = command.args(words).args(["--config", "nowhere.toml"]).current_dir(dir.path()).output().unwrap();
         (output.status.code() != Some(2), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    for page in ["docs/authority.md", "docs/bad-day.md"] {
-        let commands = commands(&text(page));
-        assert!(commands.len() >= 4, "{page}: {commands:?}");
-        for words in commands {
+    let mut number = 0;
+    for page in pages() {
+        for words in commands(&text(&page)) {
+            number += 1;
             let (taken, said) = takes(&words);
             assert!(taken, "{page}: {words:?}: {said}");
         }
     }
+    assert!(number > 80, "only {number} command lines were found");
     assert!(!takes(&["thaw".to_owned()]).0 && !takes(&["unfreeze".to_owned(), "--drafts".to_owned()]).0);
 }
 
