@@ -37,6 +37,7 @@ impl Link {
         }
         let anchor = library.0.open_ro_session(slot).map_err(Error::from_cryptoki)?;
         gate.login(&anchor)?;
+        config.watch.logged_in();
         let pool = (0..config.workers.max(1))
             .map(|_| library.0.open_ro_session(slot).map_err(Error::from_cryptoki))
             .collect::<Result<Vec<_>, _>>()?;
@@ -66,6 +67,9 @@ impl Link {
         let mut lent = Lent { link: self, session: Some(session), spoilt: true };
         let outcome = lent.session.as_ref().map_or(Err(Error::Malformed("no session".into())), work);
         lent.spoilt = outcome.is_err();
+        if lent.spoilt {
+            self.watch.failed();
+        }
         outcome
     }
 

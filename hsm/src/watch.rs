@@ -2,7 +2,7 @@
 //! one that hangs is to see it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ pub struct Watch(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     calls: Mutex<Calls>,
+    failures: AtomicU64,
+    logins: AtomicU64,
     /// C_Initialize was called, and C_Finalize failed after it.
     unfinished: AtomicBool,
 }
@@ -25,7 +27,31 @@ struct Calls {
     begun: BTreeMap<u64, Instant>,
 }
 
+/// Since the process began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub operations: u64,
+    /// Operations that ended with an error.
+    pub failures: u64,
+    pub logins: u64,
+}
+
 impl Watch {
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let operations = self.calls().next;
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        Counts { operations, failures: of(&self.0.failures), logins: of(&self.0.logins) }
+    }
+
+    pub(crate) fn failed(&self) {
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn logged_in(&self) {
+        self.0.logins.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How long the oldest operation that is under way in the module has been running; nothing if none is. An operation
     /// is a few calls: a signature, a login, an opening of sessions. Who only waits for its turn is not counted.
     #[must_use]

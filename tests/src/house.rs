@@ -4,6 +4,7 @@ use crate::{Client, Token};
 use custody_simulator::{Options, Reply, Simulator, call};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -163,6 +164,23 @@ impl House {
         command.envs(self.settings.environment.iter().cloned());
         command.stdin(Stdio::null());
         command
+    }
+
+    /// What is told to a monitoring system now, by its whole name with labels; nothing where nobody answers.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let address = self.address();
+        let reply = self.settings.client.call("GET", &address, "/metrics", b"");
+        let text = reply.map(|reply| String::from_utf8_lossy(&reply.body).into_owned()).unwrap_or_default();
+        let lines = text.lines().filter(|line| line.starts_with("signing_agent_"));
+        lines
+            .filter_map(|line| line.rsplit_once(' '))
+            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+            .collect()
+    }
+
+    /// One of them, without labels.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.metrics().get(name).copied()
     }
 
     /// Runs a command to its end.

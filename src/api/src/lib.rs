@@ -14,6 +14,7 @@ mod feed;
 mod form;
 mod guests;
 mod health;
+mod metrics;
 mod openapi;
 mod origin;
 mod patient;

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Ok(listener) => listener,
         Err(error) => return fails(1, &error),
     };
+    let vitals = jail::Vitals::open();
     let (notify, limits) = match walls(&config) {
         Ok(walls) => walls,
         Err(error) => return fails(1, &error),
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fails(1, &error),
     };
-    let code = runtime.block_on(run(&config, listener, notify, limits, tls));
+    let code = runtime.block_on(run(&config, listener, (vitals, notify), limits, tls));
     // What the drain left behind is not waited for.
     runtime.shutdown_background();
     code
@@ -78,7 +79,7 @@ fn walls(config: &Config) -> Result<(Notify, Limits), jail::Error> {
 async fn run(
     config: &Config,
     listener: std::net::TcpListener,
-    notify: Notify,
+    (vitals, notify): (jail::Vitals, Notify),
     limits: Limits,
     tls: Option<Arc<Tls>>,
 ) -> ExitCode {
@@ -99,7 +100,7 @@ async fn run(
         Err(error) => return fails(EXIT_LANE_LOST, &format!("the lane {}: {error}", path.display())),
     };
     let attended = match listener.local_addr() {
-        Ok(bound) => attend(listener, lane, Settings::new(config, bound, limits, tls), notify, bound).await,
+        Ok(bound) => attend(listener, lane, Settings::new(config, bound, limits, tls), (vitals, notify), bound).await,
         Err(error) => Err(error),
     };
     match attended {
@@ -114,12 +115,16 @@ async fn attend(
     listener: std::net::TcpListener,
     lane: Lane,
     settings: Settings,
-    notify: Notify,
+    (vitals, notify): (jail::Vitals, Notify),
     bound: SocketAddr,
 ) -> std::io::Result<End> {
     let life = Life::new(notify)?;
     // Those who are accepted inherit it.
     jail::send_buffer(&listener, SOCKET_BUFFER)?;
+    tokio::spawn(ipc::tell_vitals(lane.clone(), move || {
+        let jail::Reading { resident, processor, began } = vitals.read()?;
+        Some(ipc::Vitals { resident, processor, began })
+    }));
     // The lane is connected, and nothing has been read of it, nor of a client.
     let filter = if settings.tls.is_some() { Filter::ApiTls } else { Filter::Api };
     filter.install().map_err(std::io::Error::other)?;

@@ -63,7 +63,7 @@ pub(crate) async fn report(house: Arc<House>) {
     }
 }
 
-fn state(house: &House) -> DoorState {
+pub(crate) fn state(house: &House) -> DoorState {
     let (feed_clients, plain) = (house.hub.count(), house.guests.count());
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     DoorState {

@@ -15,7 +15,7 @@ use crate::serve::Ending;
 use crate::shares::Shares;
 use crate::slowing::Slowing;
 use crate::tls::Tls;
-use crate::{Times, actions, credentials, health, policy, register};
+use crate::{Times, actions, credentials, health, metrics, policy, register};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -164,6 +164,7 @@ fn described() -> (Router<Arc<House>>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::config))
         .routes(routes!(health::status))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::document))
         .split_for_parts()
 }

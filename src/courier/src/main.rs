@@ -45,10 +45,11 @@ fn start() -> Result<ExitCode, (u8, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| broken(&e))?;
     let notify = Notify::connect().map_err(|e| broken(&e))?;
     jail::limit(FILES, true).map_err(|e| broken(&e))?;
+    let vitals = jail::Vitals::open();
     if let Some(missing) = ground.stand().map_err(|e| broken(&e))? {
         tracing::warn!("{missing}");
     }
-    let end = runtime.block_on(run(outside, notify))?;
+    let end = runtime.block_on(run(outside, vitals, notify))?;
     Ok(ExitCode::from(end.code()))
 }
 
@@ -58,7 +59,7 @@ fn ground(required: bool) -> Ground {
     Ground { read: files.into(), connects: true, required, ..Ground::default() }
 }
 
-async fn run(outside: Outside, notify: Notify) -> Result<End, (u8, String)> {
+async fn run(outside: Outside, vitals: jail::Vitals, notify: Notify) -> Result<End, (u8, String)> {
     let life = Life::new(notify).map_err(|e| (1, format!("signals cannot be waited for: {e}")))?;
     let path = match std::env::var_os(ipc::LANE_VARIABLE) {
         Some(path) => PathBuf::from(path),
@@ -67,6 +68,10 @@ async fn run(outside: Outside, notify: Notify) -> Result<End, (u8, String)> {
     let lane = ipc::Lane::connect(&path).await.map_err(|e| {
         (ipc::EXIT_LANE_LOST, format!("{}: no lane to the vault: {e}; is the vault running?", path.display()))
     })?;
+    tokio::spawn(ipc::tell_vitals(lane.clone(), move || {
+        let jail::Reading { resident, processor, began } = vitals.read()?;
+        Some(ipc::Vitals { resident, processor, began })
+    }));
     // The lane is connected, and nothing has been read of it.
     Filter::Courier.install().map_err(|e| (1, e.to_string()))?;
     jail::attempt();

@@ -4,6 +4,7 @@ use crate::access::{AccessFault, TokenInfo};
 use crate::actions::{ActionList, ActionPage, ActionStory, KnownAction};
 use crate::asks::{FeedState, Verb};
 use crate::credentials::CredentialFault;
+use crate::metrics::Sample;
 use crate::types::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub enum Answer {
     Registered {
         agent_id: String,
     },
+    /// In any order.
+    Metrics(Vec<Sample>),
     Imported(ImportReport),
     BackupMade(BackupMade),
     BackupPart {

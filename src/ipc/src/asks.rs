@@ -2,6 +2,7 @@
 
 use crate::access::{AccessFault, Caller, Scope, Scopes};
 use crate::credentials::{Credentials, SignedStatement};
+use crate::metrics::Vitals;
 use crate::types::{ActionId, ActionState, GoAgent, Registration, Secret};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -19,6 +20,10 @@ pub enum Ask {
     TurnedAway(Vec<TurnedAway>),
     /// What the api is at. → `Noted`
     DoorState(DoorState),
+
+    // ---- either door's lane
+    /// What the room's process is at. → `Noted`
+    Vitals(Vitals),
 
     // ---- the courier's lane
     /// Held open until the vault wants something done outside. → `Errand`, or `Retire`: end yourself
@@ -169,6 +174,8 @@ pub enum Call {
     Enter(Scope),
     /// Register this agent with the custody backend. → `Registered`
     Register(Registration),
+    /// The numbers for a monitoring system. → `Metrics`
+    Metrics,
     /// Who is this agent? → `Client`
     Client,
     /// To hear the feed: the same. → `Client`
@@ -208,6 +215,7 @@ impl Call {
             Call::Register(_) => Scope::Register,
             Call::Decide { .. } => Scope::Decide,
             Call::Feed => Scope::Feed,
+            Call::Metrics => Scope::Metrics,
             Call::Client
             | Call::Health
             | Call::Actions(_)

@@ -1,10 +1,11 @@
 //! The doors' side of a lane: several asks open at once, each answered by its id.
 
 use crate::frame::{Framed, decode, encode, length};
-use crate::{Answer, Ask};
+use crate::{Answer, Ask, Vitals};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -21,6 +22,22 @@ pub struct LaneLost;
 pub struct Lane {
     out: mpsc::Sender<(Ask, oneshot::Sender<Answer>)>,
     ended: watch::Receiver<bool>,
+}
+
+/// Between two words on the room's own process.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// Tells the vault what the room's process is at, until the lane ends.
+pub async fn tell_vitals(lane: Lane, read: impl Fn() -> Option<Vitals>) {
+    let mut ticks = tokio::time::interval(EVERY);
+    loop {
+        ticks.tick().await;
+        if let Some(vitals) = read()
+            && lane.ask(Ask::Vitals(vitals)).await.is_err()
+        {
+            return;
+        }
+    }
 }
 
 type Open = Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>;

@@ -11,6 +11,7 @@ mod credentials;
 #[cfg(feature = "door")]
 mod door;
 mod frame;
+mod metrics;
 mod types;
 
 pub use access::*;
@@ -19,8 +20,9 @@ pub use answers::*;
 pub use asks::*;
 pub use credentials::*;
 #[cfg(feature = "door")]
-pub use door::{Lane, LaneLost};
+pub use door::{Lane, LaneLost, tell_vitals};
 pub use frame::{Error, Framed, MAX_FRAME, ask_once, decode, encode, read_frame, write_frame};
+pub use metrics::{FAMILIES, Family, Kind, Sample, Vitals, text as metrics_text};
 pub use types::*;
 
 /// The environment variable that names the lane which a door connects to.

@@ -20,6 +20,7 @@ mod locked;
 mod notify;
 mod seams;
 mod sockets;
+mod vitals;
 
 #[cfg(feature = "door")]
 pub use door::Life;
@@ -32,6 +33,7 @@ pub use seams::attempt;
 #[cfg(debug_assertions)]
 pub use seams::{ATTEMPT, NO_JAIL};
 pub use sockets::{Sockets, SocketsError};
+pub use vitals::{Reading, Vitals};
 
 /// A wall that could not be built.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ use crate::ledger::{Source, audit, tokens};
 use crate::reply::Reply;
 use crate::room::Room;
 use crate::vault::Vault;
-use crate::{decide, explain, listing, operator, status};
+use crate::{decide, explain, listing, metrics, operator, status};
 use admission::{No, Passes};
 use ipc::{AccessFault, Answer, Call, Caller, Credentials, Refusal, Scope, Secret, TurnedAway};
 use refused::{Noted, Refused, Sighting};
@@ -75,6 +75,7 @@ pub fn call(room: &Arc<Room>, caller: Caller, call: Call, reply: Reply) {
             decide::decide(room, action, verb, Source::Client(guest), credentials, reply);
         }
         Call::Health => status::health(room, reply),
+        Call::Metrics => metrics::on_ask(room, reply),
         Call::Policy { offset } => operator::policy_text(room, offset, reply),
         Call::Actions(query) => listing::actions(room, query, reply),
         Call::Action(action) => listing::story(room, action, reply),

@@ -49,6 +49,7 @@ fn see(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, reply: Option<Reply>) {
                 Ok(true) => {
                     tracing::info!(action = %fresh.id, claim = fresh.claim, "seen");
                     crash_point("action.seen");
+                    room.meter.seen(&fresh.id);
                     settle::begin(&room, &then, fresh);
                 }
                 Ok(false) => tracing::debug!(action = %fresh.id, "known already"),

@@ -4,6 +4,7 @@ use crate::callback;
 use crate::clock;
 use crate::decide::{PATIENCE, brought, contradicted, reconsider, refuse_approvals, stood};
 use crate::ledger::{self, Fate, Heard, Settling};
+use crate::metrics::Stage;
 use crate::outcome::{self, Said};
 use crate::pipeline::{By, Judged, Seen};
 use crate::retry::Tries;
@@ -105,6 +106,7 @@ pub fn judge(room: &Arc<Room>, vault: &Arc<Vault>, seen: Seen, messages: Vec<Vec
     crash_point("action.judged");
     let (active, at) = (room.policy.active(), vault.wall_clock.now());
     let judged = Judged::new(&active.policy, seen, messages, at);
+    room.meter.reached(&id, Stage::Judged);
     room.policy.shadow.judge(&judged, at);
     for facts in &judged.judgement().facts {
         tracing::info!(action = %id, "{facts}");

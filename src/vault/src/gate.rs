@@ -48,6 +48,7 @@ impl Lane {
     fn permits(self, ask: &Ask) -> bool {
         match ask {
             Ask::Call { .. } | Ask::FeedAfter { .. } | Ask::TurnedAway(_) | Ask::DoorState(_) => self == Lane::Api,
+            Ask::Vitals(_) => matches!(self, Lane::Api | Lane::Courier),
             Ask::NextErrand | Ask::ErrandDone { .. } | Ask::FeedTicket | Ask::FeedState(_) | Ask::FeedMessage(_) => {
                 self == Lane::Courier
             }

@@ -54,9 +54,12 @@ pub fn story(room: &Arc<Room>, id: ActionId, reply: Reply) {
 /// Passes on what becomes of actions from now on.
 pub fn tell(room: &Arc<Room>, vault: &Vault) {
     let room = room.clone();
-    vault.ledger.tell(move |event: Event| match serde_json::to_string(&event) {
-        Ok(event) => room.relay.push(FeedItem::Decision(event)),
-        Err(e) => tracing::error!("an event cannot be written as JSON: {e}"),
+    vault.ledger.tell(move |event: Event| {
+        room.meter.heard(&event);
+        match serde_json::to_string(&event) {
+            Ok(event) => room.relay.push(FeedItem::Decision(event)),
+            Err(e) => tracing::error!("an event cannot be written as JSON: {e}"),
+        }
     });
 }
 

@@ -31,6 +31,7 @@ mod jws;
 mod ledger;
 mod listing;
 mod memory;
+mod metrics;
 mod notary;
 mod operator;
 mod outcome;
@@ -119,6 +120,7 @@ fn start() -> Result<u8, (u8, String)> {
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|e| broken(&e))?;
     let notify = Arc::new(jail::Notify::connect().map_err(|e| broken(&e))?);
     let boot = window_time::boot_id();
+    let vitals = jail::Vitals::open();
 
     if let Some(missing) = walls::raise(&path, &config).map_err(|e| broken(&e))? {
         tracing::warn!("{missing}");
@@ -126,7 +128,7 @@ fn start() -> Result<u8, (u8, String)> {
     // Behind the walls, as it is read again later; before anything is opened.
     let policy = active::Policies::load(&config.policy).map_err(|words| misconfigured(&words))?;
     let filter = walls::filter(&config);
-    let (room, opened) = room::Room::open(path, config, policy, callback, boot, notify.clone());
+    let (room, opened) = room::Room::open(path, config, policy, callback, boot, vitals, notify.clone());
     // The module is in memory and, where it could be, logged in to; nothing from outside has been read, and what an earlier
     // life left under way waits.
     filter.install().map_err(|e| broken(&e))?;

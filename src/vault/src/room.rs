@@ -8,6 +8,7 @@ use crate::doors::Doors;
 use crate::errands::Errands;
 use crate::gate::Lane;
 use crate::ledger::{Busy, audit};
+use crate::metrics::Meter;
 use crate::notary::Notary;
 use crate::pool::Pool;
 use crate::relay::Relay;
@@ -80,6 +81,8 @@ pub struct Room {
     doors: Mutex<Doors>,
     pub asking_health: status::AskingHealth,
     pub explaining: explain::Explaining,
+    pub meter: Meter,
+    pub vitals: jail::Vitals,
     /// Ends the room; set once there is something to end.
     pub end: OnceLock<signal_hook::iterator::Handle>,
     /// It is to be started anew.
@@ -94,6 +97,7 @@ impl Room {
         policy: Policies,
         callback: Callback,
         boot: String,
+        vitals: jail::Vitals,
         notify: Arc<Notify>,
     ) -> (Arc<Self>, Result<Vault, Trouble>) {
         let (clock, pool) = (Clock::start(), Pool::start(Pool::size()));
@@ -121,6 +125,8 @@ impl Room {
             doors: Mutex::default(),
             asking_health: Default::default(),
             explaining: Default::default(),
+            meter: Meter::default(),
+            vitals,
             end: OnceLock::new(),
             retiring: AtomicBool::new(false),
         });
@@ -211,6 +217,10 @@ impl Room {
             Ask::Call { caller, call } => access::call(self, caller, call, reply),
             Ask::FeedAfter { sequence, access } => self.relay.after(sequence, access, reply),
             Ask::TurnedAway(all) => access::turned_away(self, all, reply),
+            Ask::Vitals(vitals) => {
+                self.meter.of_a_door(lane, vitals);
+                reply.send(Answer::Noted);
+            }
             Ask::DoorState(state) => {
                 self.access.door.is(state);
                 reply.send(Answer::Noted);

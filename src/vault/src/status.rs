@@ -34,7 +34,7 @@ pub fn health(room: &Arc<Room>, reply: Reply) {
     });
     let (room, then) = (room.clone(), vault.clone());
     vault.ledger.ask(
-        |t| Ok((Row::next_expiry(t)?, Row::overdue(t, clock::now(), CLOSE, KNOWN)?)),
+        |t| Ok((Row::next_expiry(t)?, overdue(t)?)),
         move |known| {
             let (next, reasons) = match known {
                 Ok((next, 0)) => (next, Vec::new()),
@@ -46,6 +46,16 @@ pub fn health(room: &Arc<Room>, reply: Reply) {
             room.asking_health.answer(read, || well(&room, Some(&then), reasons, next));
         },
     );
+}
+
+/// Approvals that are close to their expiry and not settled.
+pub fn overdue(t: &rusqlite::Transaction<'_>) -> Result<u64, rusqlite::Error> {
+    Row::overdue(t, clock::now(), CLOSE, KNOWN)
+}
+
+/// Whether nothing but those stands in the way of an approval.
+pub fn is_well(room: &Room, vault: &Vault) -> bool {
+    well(room, Some(vault), Vec::new(), None).ready
 }
 
 /// Who asks for the health: one reading of the ledger answers all who came before it was done.

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::decide::stands;
 use crate::errands::{Job, TIMEOUT};
 use crate::ledger::{self, Kept, Recorded, Row, Settling, State, Submitted, audit};
+use crate::metrics::Stage;
 use crate::outcome::{self, Said};
 use crate::retry::Tries;
 use crate::room::Room;
@@ -59,6 +60,7 @@ pub fn sign(room: &Arc<Room>, vault: &Arc<Vault>, recorded: Recorded, tries: Tri
                 Ok(Kept::Over) => look_where_it_stands(&again, &then, id),
                 Ok(Kept::Submit(submitted)) => {
                     crash_point("action.kept");
+                    again.meter.reached(&id, Stage::Signed);
                     submit(&again, &then, submitted, tries);
                 }
                 Ok(Kept::Frozen) => wait_to_sign(&again, &then, id, tries, "the agent is frozen"),

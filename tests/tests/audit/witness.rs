@@ -131,6 +131,10 @@ fn a_witness_that_does_not_cosign_is_alarmed_once_and_asked_again_until_it_does(
         house.order(json!({"kind": "transfer"}));
         let told = || super::status(&house)["alarms"].to_string().contains(words);
         until(words, told, || house.log());
+        assert!(house.metric("signing_agent_alarms").is_some_and(|alarms| alarms > 0.0));
+        if number == 3 {
+            assert_eq!(house.metric("signing_agent_witnesses_behind"), Some(1.0));
+        }
         // The alarm is a record of its own; what it is asked after that is no new alarm.
         let so_far = witness.lock().unwrap().said;
         until("it is asked again", || witness.lock().unwrap().said > so_far + 1, || house.log());

@@ -49,10 +49,14 @@ fn on_a_full_disk_nothing_is_signed_and_when_there_is_room_nothing_was_lost() {
     assert_eq!(house.register("agent").status, 200);
     house.wait("feeds=1");
     let before = house.stats();
+    assert_eq!(house.metric("signing_agent_ledger_well"), Some(1.0));
     let ballast = small.fill();
     // The write-ahead log has some room of its own left; a few hundred actions use it up.
     house.order(json!({"count": 300}));
+    let waiting = || house.metric("signing_agent_unwritten_events").is_some_and(|events| events > 0.0);
+    until("events wait", waiting, || house.log());
     until_it_says(&house, "the ledger");
+    assert_eq!(house.metric("signing_agent_ledger_well"), Some(0.0));
     fs::remove_file(ballast).unwrap();
     goes_on(&house, &before, 300);
     house.stop();

@@ -18,7 +18,7 @@ pub fn house(pki: &Pki, auth: &str, clients: &[(&str, &Certified)]) -> House {
     house.settings.api = format!("auth = \"{auth}\"\nclient_crl_file = {:?}\n{files}", list.display().to_string());
     for (name, _) in clients {
         house.settings.api += &format!(
-            "\n[[api.client]]\nname = \"{name}\"\nsubject = \"CN={name},O=Partner\"\nscopes = \"register,decide,read,feed\"\n"
+            "\n[[api.client]]\nname = \"{name}\"\nsubject = \"CN={name},O=Partner\"\nscopes = \"register,decide,read,feed,metrics\"\n"
         );
     }
     house.settings.client = Client::https(pki, clients.first().map(|(_, certified)| *certified));
@@ -65,6 +65,8 @@ fn an_agent_is_registered_and_decides_over_tls_with_a_certificate() {
     house.wait("feeds=1");
     let id = house.order(serde_json::json!({})).remove(0);
     until("it is approved", || house.approve(&id).status == 200, || house.log());
+    let expires = "signing_agent_certificate_expiry_timestamp_seconds";
+    until("the certificate's end is told", || house.metric(expires).is_some_and(|at| at > 1.7e9), || house.log());
     // Nobody else, and nothing plain.
     let strangers = [Client::https(&pki, None), Client::https(&pki, Some(&Pki::new("Another").client("desk")))];
     for stranger in strangers {

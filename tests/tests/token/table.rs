@@ -105,6 +105,9 @@ fn refused_pins(house: &House, control: &Control, ids: &mut Vec<String>) -> Vec<
     let mut table = Vec::new();
     for (fault, code) in [("PIN refused (`CKR_PIN_INCORRECT`)", "0xA0"), ("PIN locked (`CKR_PIN_LOCKED`)", "0xA4")] {
         let before = control.logins();
+        let failures = || house.metric("signing_agent_token_failures_total").expect("a number");
+        let logins = || house.metric("signing_agent_token_logins_total").expect("a number");
+        let (failed, logged_in) = (failures(), logins());
         control.set(&format!("C_SignInit return 0xB3 times=1\nC_Login return {code}"));
         ids.push(order(house));
         for _ in 0..3 {
@@ -121,6 +124,7 @@ fn refused_pins(house: &House, control: &Control, ids: &mut Vec<String>) -> Vec<
         let time = begun.elapsed();
         assert_eq!(control.logins() - before, 2);
         approved_once(house, ids);
+        assert!(failures() > failed && logins() > logged_in);
         let does =
             "one C_Login and no more until `signing-agent init --try-pin-again`; from there on the time is taken";
         table.push(line(fault, does, time, 0, 2));
@@ -171,6 +175,7 @@ fn without_a_checkpoint_for_a_minute_nothing_more_is_signed_and_with_one_it_goes
     until("a checkpoint leaves", || checkpoints() > before, || house.log());
     let stopped = || trouble(&house).is_some_and(|words| words.contains("no checkpoint"));
     until("it is told", stopped, || house.log());
+    assert_eq!(house.metric("signing_agent_checkpoint_overdue"), Some(1.0));
     let late =
         || house.ask("GET", "/api/v1/healthcheck/status", "").json()["Reasons"].to_string().contains("for too long");
     until("it has lasted for a minute", late, || house.log());
@@ -180,6 +185,16 @@ fn without_a_checkpoint_for_a_minute_nothing_more_is_signed_and_with_one_it_goes
     assert_eq!(house.action(&ids[2])["asked"], json!([]), "a signature left");
     control.clear();
     approved_once(&house, &ids);
+}
+
+#[test]
+fn a_call_that_hangs_is_seen_from_outside_before_its_deadline() {
+    let (house, control) = house("call_deadline_seconds = 60\n");
+    control.set("C_SignInit hang times=1");
+    order(&house);
+    let longest = || house.metric("signing_agent_token_longest_call_seconds").is_some_and(|seconds| seconds > 0.5);
+    until("it is seen", longest, || house.log());
+    control.clear();
 }
 
 /// A call that hangs cannot be cancelled.

@@ -59,6 +59,7 @@ fn a_clock_that_jumps_holds_everything_until_an_operator_confirms_it() {
             assert!(reply.json()["Detail"].as_str().unwrap().contains("confirm-clock"), "{}", reply.json());
         }
         until("the status says so", || says_trouble(&house), || house.log());
+        assert_eq!(house.metric("signing_agent_clock_stepped"), Some(1.0));
         let health = house.ask("GET", "/api/v1/healthcheck/ready", "");
         assert_eq!(health.status, 503, "{}", health.json());
         assert!(health.json()["Reasons"].to_string().contains("the wall clock jumped"), "{}", health.json());

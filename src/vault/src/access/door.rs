@@ -20,10 +20,13 @@ impl Door {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
+    pub fn state(&self) -> DoorState {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// `now`: Unix seconds.
     pub fn warnings(&self, now: u64) -> Vec<String> {
-        let DoorState { certificate_expires, warnings, .. } =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let DoorState { certificate_expires, warnings, .. } = self.state();
         let near = certificate_expires.filter(|expires| *expires <= now.saturating_add(EARLY));
         let certificate = near.map(|expires| {
             let what = "put another one in its place, then `systemctl reload signing-agent-api`, or SIGHUP to `signing-agent run`";

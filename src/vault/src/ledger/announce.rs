@@ -12,6 +12,9 @@ pub struct Event {
     event: &'static str,
     #[serde(rename = "actionID")]
     pub action: String,
+    /// The feed's type.
+    #[serde(skip)]
+    pub claim: Option<String>,
     /// As lists have it.
     pub status: String,
     /// What policy says of it.
@@ -100,11 +103,12 @@ fn fresh(connection: &Connection, from: u64) -> Result<(u64, Vec<Event>), rusqli
 
 fn event(connection: &Connection, record: Record, at: u64) -> Result<Option<Event>, rusqlite::Error> {
     let Some(action) = record.action else { return Ok(None) };
-    let sql = "SELECT verdict, rule, decided_by FROM action WHERE id = ?1";
+    let sql = "SELECT verdict, rule, decided_by, claim FROM action WHERE id = ?1";
     let row = connection.prepare_cached(sql)?.query_row([&action], |row| {
-        Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, Option<String>>(2)?))
+        let text = |n| row.get::<_, Option<String>>(n);
+        Ok((text(0)?, text(1)?, text(2)?, text(3)?))
     });
-    let Some((verdict, rule, decided_by)) = row.optional()? else { return Ok(None) };
+    let Some((verdict, rule, decided_by, claim)) = row.optional()? else { return Ok(None) };
     let (status, decided_by) = match (record.kind.as_str(), record.verdict.as_deref()) {
         ("settled", _) => (record.end.unwrap_or_default(), decided_by),
         (_, Some("approve")) => ("approving".to_owned(), record.by),
@@ -113,7 +117,7 @@ fn event(connection: &Connection, record: Record, at: u64) -> Result<Option<Even
         _ => ("rejecting".to_owned(), record.by),
     };
     let (rule, decided_by) = (rule.map(|rule| bounded(&rule)), decided_by.map(|by| bounded(&by)));
-    Ok(Some(Event { event: "decision", action, status, verdict, rule, decided_by, at }))
+    Ok(Some(Event { event: "decision", action, claim, status, verdict, rule, decided_by, at }))
 }
 
 #[cfg(test)]
