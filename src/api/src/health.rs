@@ -97,6 +97,21 @@ pub(crate) async fn ready(State(house): State<Arc<House>>, who: Who) -> Result<(
     Ok((if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health)))
 }
 
+/// The same as `getReady`, under the name that orchestrators ask for.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health", operation_id = "getReadyz",
+    responses((status = 200, body = Health), Refusals, (status = 503, body = Unready, description = "Something stands in the way")),
+    security(("bearer" = ["read"]), ("mutualTLS" = ["read"])),
+)]
+pub(crate) async fn readyz(house: State<Arc<House>>, who: Who) -> Result<(StatusCode, Json<Health>), Fault> {
+    ready(house, who).await
+}
+
+/// That the api answers, and has its lane: it ends where it has not. Nobody is asked who they are, and nothing else is said.
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
 /// What stands in the way, or that nobody can say.
 #[derive(ToSchema, Serialize)]
 #[serde(untagged)]

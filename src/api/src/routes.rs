@@ -19,7 +19,7 @@ use crate::{Times, actions, credentials, health, metrics, policy, register};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::put;
+use axum::routing::{get, put};
 use axum::{Extension, Json, Router, middleware};
 use ipc::{AccessFault, ActionId, Answer, Ask, Call, Caller, Lane, Refusal, Scope, Verb, bounded};
 use serde::Serialize;
@@ -164,6 +164,7 @@ fn described() -> (Router<Arc<House>>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::config))
         .routes(routes!(health::status))
         .routes(routes!(health::ready))
+        .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::document))
         .split_for_parts()
@@ -178,6 +179,7 @@ pub(crate) fn router(house: Arc<House>) -> Router {
     let (router, _) = described();
     router
         // Of the Go agent's: an action without an id.
+        .route("/healthz", get(health::healthz))
         .route("/api/v1/client/action/", put(no_id).delete(no_id))
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "no such path") })
         .method_not_allowed_fallback(|| async {

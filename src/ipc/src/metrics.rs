@@ -51,7 +51,7 @@ pub const FAMILIES: [Family; 36] = {
         family("signing_agent_alarms", Gauge, &[], "Alarms that status shows; the newest 8 are kept"),
         family("signing_agent_policy_info", Gauge, &["hash", "serial"], "1, of the policy in force"),
         family("signing_agent_policy_loaded_timestamp_seconds", Gauge, &[], "When its file was read"),
-        family("signing_agent_actions", Gauge, &["state"], "Actions in the ledger by state, the settled ones too"),
+        family("signing_agent_actions", Gauge, &["state"], "Open actions by state: seen, held, approving or rejecting"),
         family(
             "signing_agent_decisions_total",
             Counter,

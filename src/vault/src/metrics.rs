@@ -19,6 +19,9 @@ const LONGEST_TYPE: usize = 40;
 /// Actions under way whose stages are measured; what comes above that is only counted.
 const MOST_UNDER_WAY: usize = 4096;
 
+/// The states of actions that are not settled.
+const OPEN: [&str; 4] = ["seen", "held", "approving", "rejecting"];
+
 /// How far an action is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -181,7 +184,14 @@ pub fn on_ask(room: &Arc<Room>, reply: Reply) {
         |t| {
             let full = Condition::WindowsFullUntil.read(t)? > 0;
             let late = status::overdue(t)?;
-            Ok((Row::count(t)?, Row::next_expiry(t)?, audit::counts(t)?, registration_window::left(t)?, full, late))
+            Ok((
+                Row::count_open(t, OPEN)?,
+                Row::next_expiry(t)?,
+                audit::counts(t)?,
+                registration_window::left(t)?,
+                full,
+                late,
+            ))
         },
         move |read| {
             let mut samples = of_the_room(&room, Some(&then));

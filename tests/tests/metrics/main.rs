@@ -153,7 +153,16 @@ fn every_metric_of_the_dashboard_and_the_alerts_moves() {
     until("a client hears the feed", || house.metric("signing_agent_feed_clients") == Some(1.0), || house.log());
     house.put_policy(&format!("serial = 7\n{APPROVE_ALL}"));
     assert!(house.output(&["policy", "reload"]).status.success());
+    let ready = |house: &House| {
+        let told = ["/readyz", "/api/v1/healthcheck/ready"].map(|path| house.ask("GET", path, "").status);
+        let trouble = house.output(&["status"]).status.code();
+        (told, house.metric("signing_agent_ready"), trouble)
+    };
+    assert_eq!(ready(&house), ([200, 200], Some(1.0), Some(0)), "one truth");
     assert!(house.output(&["freeze"]).status.success());
+    assert_eq!(ready(&house), ([503, 503], Some(0.0), Some(1)), "one truth");
+    let alive = house.ask("GET", "/healthz", "");
+    assert_eq!((alive.status, alive.body.as_slice()), (200, &b"ok\n"[..]));
     seen.look(&house);
     feed.close(None).unwrap();
     assert!(house.output(&["unfreeze"]).status.success());

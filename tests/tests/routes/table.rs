@@ -39,7 +39,7 @@ const fn row(
 /// A registration whose key is none.
 const REGISTRATION: &str = r#"{"name":"agent","APIKey":"some-key","Base64PrivateKey":"bm8ga2V5"}"#;
 
-pub const ROWS: [Row; 15] = [
+pub const ROWS: [Row; 16] = [
     Row {
         body: REGISTRATION,
         ..row("post", "/api/v1/register", Scope::Register, &[400], || {
@@ -63,6 +63,7 @@ pub const ROWS: [Row; 15] = [
     row("get", "/api/v1/healthcheck/config", Scope::Read, &[200], || Call::Enter(Scope::Read)),
     row("get", "/api/v1/healthcheck/status", Scope::Read, &[200], || Call::Health),
     row("get", "/api/v1/healthcheck/ready", Scope::Read, &[200], || Call::Health),
+    row("get", "/readyz", Scope::Read, &[200], || Call::Health),
     row("get", "/metrics", Scope::Metrics, &[200], || Call::Metrics),
     row("get", "/openapi.json", Scope::Read, &[200], || Call::Enter(Scope::Read)),
 ];

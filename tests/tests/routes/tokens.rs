@@ -5,6 +5,19 @@ use ipc::Scope;
 use signing_agent_tests::{Client, House, Reply, until};
 use std::sync::atomic::{AtomicU16, Ordering};
 
+#[test]
+fn whether_the_door_answers_is_told_to_anybody_and_nothing_else_is() {
+    let mut house = house(|_| {});
+    with(&mut house, "auth = \"token\"");
+    let ask = |path: &str| Client::default().call("GET", &house.address(), path, b"").unwrap();
+    let alive = ask("/healthz");
+    assert_eq!((alive.status, alive.body.as_slice()), (200, &b"ok\n"[..]));
+    for path in ["/readyz", "/metrics", "/api/v1/healthcheck/ready", "/healthz/"] {
+        let told = ask(path);
+        assert!([401, 404].contains(&told.status) && !told.body.starts_with(b"ok"), "{path}: {}", told.status);
+    }
+}
+
 /// Each from an address of its own: one that is refused again and again is answered slowly.
 fn ask(house: &House, row: &Row, bearer: Option<&str>) -> Reply {
     static ASKED: AtomicU16 = AtomicU16::new(1);

@@ -51,6 +51,20 @@ impl super::actions::Row {
         statement.query_row([now + close, now.saturating_sub(known)], |row| row.get(0))
     }
 
+    /// How many are open in each of these states. What is settled is not read: there is no end to it.
+    pub fn count_open(
+        transaction: &Transaction<'_>,
+        states: [&'static str; 4],
+    ) -> Result<[(&'static str, u64); 4], rusqlite::Error> {
+        let mut statement =
+            transaction.prepare_cached("SELECT count(*) FROM action WHERE settled IS NULL AND state = ?1")?;
+        let mut counts = states.map(|state| (state, 0));
+        for (state, count) in &mut counts {
+            *count = statement.query_row([*state], |row| row.get(0))?;
+        }
+        Ok(counts)
+    }
+
     pub fn count(transaction: &Transaction<'_>) -> Result<Vec<(String, u64)>, rusqlite::Error> {
         let mut statement = transaction.prepare("SELECT state, count(*) FROM action GROUP BY state ORDER BY state")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
