@@ -101,7 +101,10 @@ fn sealing(room: &Room, vault: &Vault, who: &str) -> Result<RotateReport, String
     note(vault, json!({ "key": "sealing", "from": former, "to": key, "by": who }))?;
     let recipients: Vec<String> = std::iter::once(&key).chain(recovery).cloned().collect();
     replace_deed(room, vault, |deed| deed.with(&keys, recipients.clone()))?;
-    sealed.seal(vault, keys.generations, &recipients)?;
+    // The deed names the new key by now, and what is sealed opens with it: `--confirm` seals it once more.
+    if let Err(e) = sealed.seal(vault, keys.generations, &recipients) {
+        vault.alarm(None, &format!("what is sealed opens with the former sealing key too: {e}"));
+    }
     crash_point("rotate.sealed-anew");
     Ok(RotateReport { key, former: Some(former.clone()), destroyed: 0 })
 }
@@ -129,7 +132,11 @@ fn replace_deed(room: &Room, vault: &Vault, next: impl FnOnce(deed::Deed) -> dee
     let path = room.config.state.deed();
     let deed = deed::Deed::read(&path, &vault.keys).map_err(|e| e.to_string())?;
     let written = deed.written;
-    next(deed).after(written).write(&path, &vault.token).map_err(|e| e.to_string())?;
+    next(deed).after(written).write(&path, &vault.token).map_err(|e| {
+        // It may lie there all the same: the next start goes by what does.
+        room.retire();
+        format!("{e}; the vault starts anew with the key that the deed names")
+    })?;
     crash_point("rotate.deed-written");
     Ok(())
 }
