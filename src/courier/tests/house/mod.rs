@@ -90,6 +90,7 @@ impl Vault {
                         now.messages.push(text);
                         true
                     }
+                    Ask::Vitals(_) => true,
                     other => panic!("not an ask of the courier's: {other:?}"),
                 };
                 drop(now);
