@@ -76,7 +76,12 @@ impl Link {
     /// Runs `work` on a session that may write, which is made for it and closed after it.
     pub(crate) fn with_writing_session<T>(&self, work: impl FnOnce(&Session) -> Result<T, Error>) -> Result<T, Error> {
         let _call = self.watch.begin();
-        work(&self.library.0.open_rw_session(self.slot).map_err(Error::from_cryptoki)?)
+        let done =
+            self.library.0.open_rw_session(self.slot).map_err(Error::from_cryptoki).and_then(|session| work(&session));
+        if done.is_err() {
+            self.watch.failed();
+        }
+        done
     }
 
     pub(crate) fn cached_keys(&self) -> Option<Arc<Keys>> {

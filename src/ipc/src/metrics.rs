@@ -68,7 +68,7 @@ pub const FAMILIES: [Family; 36] = {
             "signing_agent_stage_seconds",
             Histogram,
             &["stage"],
-            "From the feed's event: to judged, to signed, to settled; of approvals by policy",
+            "From the feed's event: to judged (of every action), to signed and to settled (of approvals by policy)",
         ),
         family(
             "signing_agent_pending_expiry_timestamp_seconds",

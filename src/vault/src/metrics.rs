@@ -106,11 +106,7 @@ impl Meter {
 
     pub fn reached(&self, id: &ActionId, stage: Stage) {
         let mut counts = self.lock();
-        let begun = match stage {
-            Stage::Settled => counts.under_way.remove(id),
-            _ => counts.under_way.get(id).copied(),
-        };
-        if let Some(begun) = begun {
+        if let Some(begun) = counts.under_way.get(id).copied() {
             counts.stages.entry(stage).or_default().observe(begun.elapsed());
         }
     }
@@ -131,9 +127,10 @@ impl Meter {
             }
         } else if let Some(outcome) = found(&outcomes) {
             *counts.settled.entry((called, outcome)).or_default() += 1;
-            drop(counts);
-            if let Some(id) = id.filter(|_| outcome == "approved") {
-                self.reached(&id, Stage::Settled);
+            // Whatever became of it, its place is another's now.
+            let begun = id.and_then(|id| counts.under_way.remove(&id)).filter(|_| outcome == "approved");
+            if let Some(begun) = begun {
+                counts.stages.entry(Stage::Settled).or_default().observe(begun.elapsed());
             }
         }
     }
@@ -278,6 +275,21 @@ mod tests {
             assert_eq!(meter.lock().called(Some(odd)), "other");
         }
         assert_eq!(meter.lock().under_way.len(), MOST_UNDER_WAY);
+    }
+
+    #[test]
+    fn whatever_becomes_of_an_action_the_next_one_is_measured() {
+        let meter = Meter::default();
+        for outcome in ["expired", "failed", "unknown", "rejected", "approved"] {
+            for n in 0..MOST_UNDER_WAY {
+                let name = format!("{outcome}{n}");
+                meter.seen(&id(&name));
+                meter.heard(&Event::for_a_test(&name, outcome));
+            }
+            assert!(meter.lock().under_way.is_empty(), "{outcome}");
+        }
+        let settled: u64 = meter.lock().stages[&Stage::Settled].counts.iter().sum();
+        assert_eq!(settled, MOST_UNDER_WAY as u64, "approved ones alone");
     }
 
     #[test]

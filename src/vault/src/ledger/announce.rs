@@ -25,6 +25,14 @@ pub struct Event {
     pub at: u64,
 }
 
+#[cfg(test)]
+impl Event {
+    pub fn for_a_test(action: &str, status: &str) -> Self {
+        let (action, status) = (action.to_owned(), status.to_owned());
+        Self { event: "decision", action, claim: None, status, verdict: None, rule: None, decided_by: None, at: 0 }
+    }
+}
+
 type Hear = Box<dyn Fn(Event) + Send>;
 
 #[derive(Clone, Default)]
