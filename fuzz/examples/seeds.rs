@@ -1,6 +1,6 @@
 //! Writes the frames that the corpus of `ipc_frames` begins with.
 
-use ipc::{ActionId, Answer, Ask, Call, Failure, FeedState, Outcome, Refusal, Registration, Verb};
+use ipc::{ActionId, Answer, Ask, Call, Failure, FeedState, Outcome, Refusal, Registration, Sample, Verb, Vitals};
 
 fn main() {
     let action = || ActionId::try_from("2IXwq4gyoiUBrIjD3VwhTpnTsxL".to_owned()).expect("an id");
@@ -16,8 +16,13 @@ fn main() {
         Ask::FeedState(FeedState::Closed { why: "reset".into(), retry_ms: 250 }),
         Ask::FeedMessage("{\"id\":\"w1\"}".into()),
         Ask::AuditFrom { record: 1 },
+        Ask::Vitals(Vitals { resident: 1 << 20, processor: 1500, began: 1_767_225_600 }),
     ];
-    let answers = [Answer::Noted, Answer::Refused(Refusal::Backend { status: 500, words: "no".into() })];
+    let answers = [
+        Answer::Noted,
+        Answer::Refused(Refusal::Backend { status: 500, words: "no".into() }),
+        Answer::Metrics(vec![Sample::new("stage_seconds_sum", 0.25).with("stage", "judged")]),
+    ];
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/ipc_frames");
     std::fs::create_dir_all(&dir).expect("a directory");
     let asks = asks.iter().map(|ask| ipc::encode(1, ask).expect("a frame"));

@@ -5,6 +5,7 @@ use crate::cors;
 use crate::credentials::Peer;
 use crate::reason::Reason;
 use crate::reply::{Fault, NotLetIn};
+use crate::request_id;
 use crate::routes::House;
 use crate::serve::Retirement;
 use crate::slowing::Told;
@@ -14,7 +15,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use ipc::AccessFault;
+use ipc::{AccessFault, ActionId};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,8 +36,11 @@ pub(crate) const KEYLESS: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Taken(pub(crate) Arc<Zeroizing<Vec<u8>>>);
 
-pub(crate) async fn around(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+pub(crate) async fn around(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let id = house.request_ids.of(request.headers());
+    request.extensions_mut().insert(id.clone());
+    let action = about(request.uri().path());
     let method = escaped(request.method().as_str());
     let path = escaped(request.uri().path());
     let page = house.homes.page(request.headers());
@@ -45,9 +49,17 @@ pub(crate) async fn around(State(house): State<Arc<House>>, request: Request, ne
     cors::let_read(&house.homes, page, response.headers_mut());
     slow(&house, address, &mut response).await;
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    request_id::value(&id).map(|value| response.headers_mut().insert(request_id::HEADER, value));
     let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
-    tracing::info!(method, path, status, ms, "request");
+    let action = action.as_ref().map(tracing::field::display);
+    tracing::info!(request = %id, action, method, path, status, ms, "request");
     response
+}
+
+/// The action that a path names, for the log.
+fn about(path: &str) -> Option<ActionId> {
+    let id = path.strip_prefix("/api/v1/client/action/")?;
+    ActionId::try_from(id.to_owned()).ok()
 }
 
 /// Holds a refusal back, for who is refused often; meanwhile nothing but the connection waits for it.

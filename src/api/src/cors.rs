@@ -7,10 +7,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// What pages may send; a token goes in `Authorization`, and cookies there are none.
-const HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type");
+const HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type, x-request-id");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 /// What pages may read besides the body.
-const SHOWN: HeaderValue = HeaderValue::from_static("retry-after, www-authenticate");
+const SHOWN: HeaderValue = HeaderValue::from_static("retry-after, www-authenticate, x-request-id");
 /// For so long a browser need not ask again, seconds.
 const AGE: HeaderValue = HeaderValue::from_static("600");
 

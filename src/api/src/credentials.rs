@@ -8,7 +8,7 @@ use crate::tls::Shown;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use ipc::{AccessFault, Caller, MAX_BEARER, Secret, SignedStatement};
+use ipc::{AccessFault, Caller, MAX_BEARER, RequestId, Secret, SignedStatement};
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -47,7 +47,8 @@ impl FromRequestParts<Arc<House>> for Who {
             return Err(refuse(AccessFault::CertificateRefused));
         }
         let bearer = bearer(&parts.headers).map_err(refuse)?;
-        Ok(Self(Caller { address, bearer, certificate: shown.map(|shown| shown.name.clone()) }))
+        let request = parts.extensions.get::<RequestId>().cloned();
+        Ok(Self(Caller { address, bearer, certificate: shown.map(|shown| shown.name.clone()), request }))
     }
 }
 

@@ -24,6 +24,7 @@ mod register;
 mod relay;
 mod reply;
 mod reports;
+mod request_id;
 mod routes;
 mod serve;
 mod settings;

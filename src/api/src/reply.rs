@@ -71,6 +71,10 @@ impl Fault {
         self.access().or(tokens).map(NotLetIn)
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn is(&self, reason: Reason) -> bool {
         self.reason == reason
     }

@@ -11,6 +11,7 @@ use crate::reason::Reason;
 use crate::relay::Hub;
 use crate::reply::{Fault, FaultBody};
 use crate::reports::Reports;
+use crate::request_id::RequestIds;
 use crate::serve::Ending;
 use crate::shares::Shares;
 use crate::slowing::Slowing;
@@ -21,7 +22,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Extension, Json, Router, middleware};
-use ipc::{AccessFault, ActionId, Answer, Ask, Call, Caller, Lane, Refusal, Scope, Verb, bounded};
+use ipc::{
+    AccessFault, ActionId, Answer, Ask, Call, Caller, Lane, Refusal, Scope, SignedStatement, Span, Verb, Work, bounded,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -50,6 +53,9 @@ pub(crate) struct House {
     pub(crate) doubts: Semaphore,
     pub(crate) slowing: Slowing,
     pub(crate) reports: Reports,
+    /// Whether the vault is told where time goes.
+    pub(crate) traces: bool,
+    pub(crate) request_ids: RequestIds,
     /// What [`document`] gives.
     pub(crate) document: Value,
 }
@@ -261,7 +267,25 @@ pub(crate) fn action_id(id: Id) -> Result<ActionId, Fault> {
 async fn decide(house: &House, who: Who, id: Id, verb: Verb, body: &Taken) -> Told {
     let action = action_id(id)?;
     let statements = credentials::statements(&body.0)?;
-    let status = match house.ask(who.0, Call::Decide { action: action.clone(), verb, statements }).await? {
+    let (began, request) = (ipc::unix_nanos(), who.0.request.clone());
+    let told = decided(house, who.0, action.clone(), verb, statements).await;
+    if house.traces {
+        let status = told.as_ref().map_or_else(|fault| fault.status(), |(status, _)| *status).as_u16();
+        let work = Work::Decision { verb, request, status };
+        let (lane, span) = (house.lane.clone(), Span { action, work, began, ended: ipc::unix_nanos() });
+        tokio::spawn(async move { drop(lane.ask(Ask::Span(span)).await) });
+    }
+    told
+}
+
+async fn decided(
+    house: &House,
+    caller: Caller,
+    action: ActionId,
+    verb: Verb,
+    statements: Vec<SignedStatement>,
+) -> Told {
+    let status = match house.ask(caller, Call::Decide { action: action.clone(), verb, statements }).await? {
         Answer::Decided { verb: Verb::Approve } if verb == Verb::Approve => "approved",
         Answer::Decided { verb: Verb::Reject } if verb == Verb::Reject => "rejected",
         Answer::Counted { have, needed, words } if verb == Verb::Approve => {

@@ -6,6 +6,7 @@ use crate::guests::Guests;
 use crate::origin::Homes;
 use crate::relay::{Hub, relay};
 use crate::reports::{Reports, report};
+use crate::request_id::RequestIds;
 use crate::routes::{House, document, router};
 use crate::shares::Shares;
 use crate::slowing::Slowing;
@@ -88,6 +89,8 @@ fn house(listener: &tokio::net::TcpListener, lane: Lane, settings: Settings) -> 
         doubts: Semaphore::new(MAX_DOUBTS),
         slowing: Slowing::new(limits.delayed),
         reports: Reports::default(),
+        traces: settings.traces,
+        request_ids: RequestIds::default(),
         document: document(),
     })
 }

@@ -24,6 +24,8 @@ pub struct Settings {
     pub pages: Vec<String>,
     /// `None`: plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    /// Whether the vault is told where time goes.
+    pub traces: bool,
 }
 
 /// How many the api has to do with at once.
@@ -146,6 +148,7 @@ impl Settings {
             auth: config.api.auth,
             pages: config.api.cors_origins.clone(),
             tls,
+            traces: config.telemetry.traces_url.is_some(),
         }
     }
 }

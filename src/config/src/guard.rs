@@ -56,9 +56,11 @@ pub fn files(config: &Config, room: Room) -> Vec<&Path> {
     let callback = config.callback.as_ref();
     let some: Vec<Option<&PathBuf>> = match room {
         Room::Api => return config.api.tls.iter().flat_map(crate::Tls::all).collect(),
-        Room::Courier => {
-            vec![config.backend.ca_file.as_ref(), callback.and_then(|callback| callback.ca_file.as_ref())]
-        }
+        Room::Courier => vec![
+            config.backend.ca_file.as_ref(),
+            callback.and_then(|callback| callback.ca_file.as_ref()),
+            config.telemetry.ca_file.as_ref(),
+        ],
         // Policies are looked at each time that they are read.
         Room::Vault => vec![Some(&config.hsm.module), callback.map(|callback| &callback.public_key_file)],
     };

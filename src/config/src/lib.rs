@@ -22,7 +22,7 @@ pub use backend::{Backend, Pin, backend_feed_url};
 pub use check::is_loopback;
 pub use sections::{
     Api, ApiClient, Audit, Auth, Callback, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, People, Person, PolicyFile,
-    Profile, Sealing, State, Tls, Token,
+    Profile, Sealing, State, Telemetry, Tls, Token,
 };
 
 /// Where the file is when nobody says otherwise.
@@ -48,6 +48,7 @@ pub struct Config {
     pub audit: Audit,
     pub jail: Jail,
     pub log: Log,
+    pub telemetry: Telemetry,
 }
 
 impl Config {

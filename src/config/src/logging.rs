@@ -1,9 +1,12 @@
-//! The log of a room: standard error, text or JSON, each line with the room's name.
+//! The log of a room: standard error, text or JSON, or systemd's journal; each line with the room's name (docs/logs.md).
 //!
 //! Only what our own crates say is ever written, whatever the level: HTTP and TLS libraries put headers and bodies, and so
 //! API keys, into their trace events. Nothing bridges from the `log` crate, for the same reason.
 
+mod journal;
+
 use std::fmt;
+use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
@@ -14,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
+use crate::logging::journal::Journal;
 use crate::{Level, Log, LogFormat};
 
 /// The crates that may speak, besides `signing_agent` and `signing_agent_*`.
@@ -21,12 +25,23 @@ const OURS: [&str; 3] = ["hsm", "milagro", "policy"];
 
 /// Starts the log of this process; `room` is `api`, `courier`, `vault` or what else names it. Only the first call counts.
 /// An event is judged by its target's first segment: leave `target:` alone and it is the crate's name.
+/// Where there is no journal, the lines go to standard error as text.
 pub fn init(room: &'static str, log: &Log) {
+    let journal = match log.format {
+        LogFormat::Journal => Journal::connect(room, Path::new(journal::SOCKET)).map(Some),
+        _ => Ok(None),
+    };
+    let missing = journal.as_ref().err().map(|e| format!("there is no journal to log to: {}: {e}", journal::SOCKET));
+    let log = subscriber(room, log, std::io::stderr, journal.ok().flatten());
     // The error means that a log was started before; two logs would be worse than the first one.
-    let _ = tracing::subscriber::set_global_default(subscriber(room, log, std::io::stderr));
+    if tracing::subscriber::set_global_default(log).is_ok()
+        && let Some(missing) = missing
+    {
+        tracing::warn!("{missing}");
+    }
 }
 
-fn subscriber<W>(room: &'static str, log: &Log, writer: W) -> impl Subscriber + Send + Sync
+fn subscriber<W>(room: &'static str, log: &Log, writer: W, journal: Option<Journal>) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -39,9 +54,12 @@ where
     };
     let ours = filter_fn(move |event| *event.level() <= level && is_ours(event)).with_max_level_hint(level);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
-    let layer = match log.format {
-        LogFormat::Text => layer.event_format(Text { room, inner: format() }).boxed(),
-        LogFormat::Json => layer.json().event_format(Json { room, inner: format().json() }).boxed(),
+    let layer = match (log.format, journal) {
+        (LogFormat::Journal, Some(journal)) => journal.boxed(),
+        (LogFormat::Text | LogFormat::Journal, _) => layer.event_format(Text { room, inner: format() }).boxed(),
+        (LogFormat::Json, _) => {
+            layer.json().event_format(Json { room, inner: format().json().flatten_event(true) }).boxed()
+        }
     };
     Registry::default().with(layer.with_filter(ours))
 }
@@ -122,7 +140,7 @@ mod tests {
     fn written(format: LogFormat, level: Level, say: impl FnOnce()) -> String {
         let paper = Paper::default();
         let writer = paper.clone();
-        let log = subscriber("vault", &Log { format, level }, move || writer.clone());
+        let log = subscriber("vault", &Log { format, level }, move || writer.clone(), None);
         tracing::subscriber::with_default(log, say);
         let bytes = paper.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -162,6 +180,8 @@ mod tests {
         assert!(!text.trim_end().chars().any(char::is_control), "{text:?}");
         let json = written(LogFormat::Json, Level::Info, say);
         assert!(json.starts_with("{\"room\":\"vault\",\"timestamp\"") && json.lines().count() == 1, "{json:?}");
-        assert!(json.ends_with("}\n"), "{json:?}");
+        assert!(json.ends_with("}\n") && json.contains(",\"words\":"), "{json:?}");
+        let journal = written(LogFormat::Journal, Level::Info, say);
+        assert_eq!(journal.split(' ').next(), text.split(' ').next(), "where there is none");
     }
 }

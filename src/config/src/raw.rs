@@ -13,7 +13,7 @@ use crate::people::RawPeople;
 use crate::strict::{self, Error};
 use crate::{
     Audit, Backend, Config, Curve, Hsm, Jail, Ledger, Level, Log, LogFormat, Pin, PolicyFile, Profile, Sealing, State,
-    Token, check,
+    Telemetry, Token, check,
 };
 
 pub(crate) type Text = Option<Spanned<String>>;
@@ -43,6 +43,8 @@ struct RawFile {
     jail: RawJail,
     #[serde(default)]
     log: RawLog,
+    #[serde(default)]
+    telemetry: RawTelemetry,
 }
 
 #[derive(Deserialize)]
@@ -119,6 +121,13 @@ struct RawLog {
     level: Text,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawTelemetry {
+    traces_url: Text,
+    ca_file: Text,
+}
+
 pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
     let file: RawFile = strict::parse(text)?;
     let page = Page { text, base };
@@ -138,6 +147,12 @@ pub(crate) fn read(text: &str, base: &Path) -> Result<Config, Error> {
         audit: page.audit(&file.audit)?,
         jail: page.jail(&file.jail)?,
         log: page.log(&file.log)?,
+        telemetry: Telemetry {
+            traces_url: page.value(&file.telemetry.traces_url, "[telemetry] traces_url", |s| {
+                check::remote_url(s, "https", "http")
+            })?,
+            ca_file: page.path(&file.telemetry.ca_file, "[telemetry] ca_file")?,
+        },
     })
 }
 
@@ -303,7 +318,8 @@ impl Page<'_> {
         let format = self.value(&raw.format, "[log] format", |s| match s {
             "text" => Ok(LogFormat::Text),
             "json" => Ok(LogFormat::Json),
-            _ => Err("must be \"text\" or \"json\"".into()),
+            "journal" => Ok(LogFormat::Journal),
+            _ => Err("must be \"text\", \"json\", or \"journal\" for systemd's".into()),
         })?;
         let level = self.value(&raw.level, "[log] level", |s| match s {
             "error" => Ok(Level::Error),

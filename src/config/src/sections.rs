@@ -289,6 +289,15 @@ impl State {
     }
 }
 
+/// Where traces go.
+#[derive(Debug, Clone, Default)]
+pub struct Telemetry {
+    /// An OTLP/HTTP collector's traces, whole (`https`, or `http` to a loopback host); `None`: there are none.
+    pub traces_url: Option<Url>,
+    /// A PEM file; where it is given, no other CA is trusted.
+    pub ca_file: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Jail {
     /// Whether a room starts where the kernel has Landlock not or in part.
@@ -306,6 +315,8 @@ pub enum LogFormat {
     #[default]
     Text,
     Json,
+    /// systemd's, by its own protocol.
+    Journal,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

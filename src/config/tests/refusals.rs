@@ -245,7 +245,7 @@ fn a_word_that_is_none_is_refused_with_those_that_are() {
     refused_below("[hsm]", "profile = \"none\"", "must be \"local\"");
     refused_below("[jail]", "landlock = \"off\"", "\"best-effort\"");
     refused_below("[hsm]", "identity_curve = \"P-384\"", "\"P-256\" or \"secp256k1\"");
-    refused_below("[log]", "format = \"xml\"", "\"text\" or \"json\"");
+    refused_below("[log]", "format = \"xml\"", "\"text\", \"json\", or \"journal\"");
     refused_below("[log]", "level = \"loud\"", "\"trace\"");
 }
 
@@ -325,4 +325,11 @@ fn changes_are_signed_by_as_many_as_there_are_and_as_one_command_brings_and_only
     below(&format!("{signed}\nchange_signers = [{}]\nchange_signatures = 9", many.join(", ")), "from 0 to 8");
     below(&format!("{signed}\nchange_signers = [\"a ssh-ed25519 BBBB\"]"), "another list");
     below("change_signers = [\"a ssh-ed25519 AAAA\"]\nchange_signatures = 1", "needs policy_signatures of 1 or more");
+}
+
+#[test]
+fn traces_go_over_tls_or_to_this_host() {
+    refused_below("[telemetry]", "traces_url = \"http://collector.example/v1/traces\"", "plain http");
+    refused_below("[telemetry]", "traces_url = \"https://user@collector.example/v1/traces\"", "[telemetry] traces_url");
+    refused_below("[telemetry]", "url = \"https://collector.example/\"", "unknown key \"url\"");
 }

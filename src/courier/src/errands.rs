@@ -1,7 +1,7 @@
 //! Errands: ask for the next, go, say what became of it. Many are under way at once; each is gone on once.
 
 use crate::{End, Outside, address, outside};
-use ipc::{Answer, Ask, Errand, Failure, Lane, MAX_REPLY, Method, Outcome, Place};
+use ipc::{ActionId, Answer, Ask, Errand, Failure, Lane, MAX_REPLY, Method, Outcome, Place, Span, Work};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Request, Response};
 use std::sync::Arc;
@@ -53,22 +53,40 @@ impl Errands {
 
 async fn run(lane: Lane, outside: Arc<Outside>, errand: Errand) {
     let (id, method, tail) = (errand.id, errand.method, errand.tail.clone());
-    let began = Instant::now();
-    tracing::debug!(errand = id, ?method, tail, "going");
+    let action = about(&errand);
+    let shown = action.as_ref().map(tracing::field::display);
+    let (began, instant) = (ipc::unix_nanos(), Instant::now());
+    tracing::debug!(errand = id, action = shown, ?method, tail, "going");
     let outcome = go(&outside, errand).await;
-    let ms = began.elapsed().as_millis() as u64;
+    let ms = instant.elapsed().as_millis() as u64;
     match &outcome {
-        Outcome::Reply { status, .. } => tracing::info!(errand = id, ?method, tail, status, ms, "done"),
-        Outcome::Failed(Failure::Timeout) => tracing::warn!(errand = id, ?method, tail, ms, "no answer in time"),
+        Outcome::Reply { status, .. } => {
+            tracing::info!(errand = id, action = shown, ?method, tail, status, ms, "done");
+        }
+        Outcome::Failed(Failure::Timeout) => {
+            tracing::warn!(errand = id, action = shown, ?method, tail, ms, "no answer in time");
+        }
         Outcome::Failed(Failure::Transport(why) | Failure::NotSent(why)) => {
-            tracing::warn!(errand = id, ?method, tail, ms, why, "failed")
+            tracing::warn!(errand = id, action = shown, ?method, tail, ms, why, "failed");
         }
     }
+    let status = if let Outcome::Reply { status, .. } = &outcome { Some(*status) } else { None };
+    let ended = ipc::unix_nanos();
     match lane.ask(Ask::ErrandDone { errand: id, outcome }).await {
         Ok(Answer::Noted) => {}
         Ok(_) => tracing::warn!(errand = id, "the vault did not take the outcome"),
         Err(ipc::LaneLost) => tracing::warn!(errand = id, "the outcome could not be reported: the lane ended"),
     }
+    if let (Some(action), true) = (action, outside.traces.is_some()) {
+        let work = Work::Errand { errand: id, method, status };
+        let _ = lane.ask(Ask::Span(Span { action, work, began, ended })).await;
+    }
+}
+
+/// The action that it is about.
+fn about(errand: &Errand) -> Option<ActionId> {
+    let id = errand.tail.strip_prefix("action/").filter(|_| errand.place == Place::Backend)?;
+    ActionId::try_from(id.to_owned()).ok()
 }
 
 /// Goes on one errand. Its time counts from now to the last octet of the reply.

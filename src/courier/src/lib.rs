@@ -8,6 +8,7 @@ mod errands;
 mod feed;
 pub mod outside;
 mod pace;
+mod traces;
 mod websocket;
 
 pub use pace::Pace;
@@ -35,11 +36,13 @@ pub struct Outside {
     pub witness_http: Client,
     /// Whom the vault asks for a second opinion, where there is one.
     pub callback: Option<(Url, Client)>,
+    /// The collector of traces, where there is one.
+    pub traces: Option<(Url, Client)>,
 }
 
 impl Outside {
     pub fn new(config: Config) -> Result<Self, outside::Error> {
-        let Config { backend, audit, callback, .. } = config;
+        let Config { backend, audit, callback, telemetry, .. } = config;
         let of_the_backend = Trust::new("backend", backend.ca_file.as_deref(), &backend.url);
         let http = outside::client(of_the_backend)?;
         let witness_http = if audit.witnesses.is_empty() || backend.ca_file.is_none() {
@@ -52,7 +55,18 @@ impl Outside {
             let http = outside::client(Trust::new("callback", callback.ca_file.as_deref(), &callback.url))?;
             Ok((callback.url, http))
         });
-        Ok(Self { backend, http, witnesses: audit.witnesses, witness_http, callback: callback.transpose()? })
+        let traces = telemetry.traces_url.map(|url| {
+            let http = outside::client(Trust::new("telemetry", telemetry.ca_file.as_deref(), &url))?;
+            Ok((url, http))
+        });
+        Ok(Self {
+            backend,
+            http,
+            witnesses: audit.witnesses,
+            witness_http,
+            callback: callback.transpose()?,
+            traces: traces.transpose()?,
+        })
     }
 }
 
@@ -81,6 +95,7 @@ impl End {
 pub async fn serve(lane: Lane, outside: Outside, pace: Pace, stop: impl Future<Output = ()>) -> End {
     let (close, closing) = watch::channel(false);
     let feed = tokio::spawn(feed::keep(lane.clone(), outside.http.clone(), pace, closing));
+    let traces = outside.traces.clone().map(|(url, http)| tokio::spawn(traces::carry(lane.clone(), url, http)));
     let mut errands = errands::Errands::new(lane.clone(), Arc::new(outside));
     let end = tokio::select! {
         end = errands.take() => end,
@@ -88,6 +103,8 @@ pub async fn serve(lane: Lane, outside: Outside, pace: Pace, stop: impl Future<O
         () = stop => End::Stopped,
     };
     close.send_replace(true);
+    // They are nothing to wait for.
+    traces.inspect(tokio::task::JoinHandle::abort);
     if end != End::LaneLost {
         tracing::info!(?end, "ending: no new errands");
         let rest = async { tokio::join!(errands.finish(), feed) };

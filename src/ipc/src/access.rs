@@ -1,5 +1,6 @@
 //! Who calls, what tokens and certificates are good for, and why somebody is not let in.
 
+use crate::spans::RequestId;
 use crate::types::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -116,6 +117,8 @@ pub struct Caller {
     pub bearer: Option<Secret>,
     /// The `name` of the `[[api.client]]` whose certificate it showed; a certificate that none has is `Some("")`.
     pub certificate: Option<String>,
+    /// What the request is called in the logs.
+    pub request: Option<RequestId>,
 }
 
 /// Why somebody is not let in, or not for this. Its code is stable.

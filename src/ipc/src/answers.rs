@@ -55,6 +55,11 @@ pub enum Answer {
     Health(Health),
     Errand(Errand),
     Retire,
+    /// For the collector: OTLP as JSON, and how many spans it has.
+    Traces {
+        body: Vec<u8>,
+        spans: u64,
+    },
     Noted,
     FeedTicket {
         url: String,

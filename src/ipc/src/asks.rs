@@ -3,6 +3,7 @@
 use crate::access::{AccessFault, Caller, Scope, Scopes};
 use crate::credentials::{Credentials, SignedStatement};
 use crate::metrics::Vitals;
+use crate::spans::Span;
 use crate::types::{ActionId, ActionState, GoAgent, Registration, Secret};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -24,6 +25,8 @@ pub enum Ask {
     // ---- either door's lane
     /// What the room's process is at. → `Noted`
     Vitals(Vitals),
+    /// Where time went; asked only where the configuration has traces. → `Noted`
+    Span(Span),
 
     // ---- the courier's lane
     /// Held open until the vault wants something done outside. → `Errand`, or `Retire`: end yourself
@@ -36,6 +39,8 @@ pub enum Ask {
     FeedState(FeedState),
     /// A text message of the feed, as it came. → `Noted`, once what it says is on disk
     FeedMessage(String),
+    /// Held open until there are spans to be taken to the collector; so many of those before did not get there. → `Traces`
+    NextTraces { lost: u64 },
 
     // ---- the admin lane: read
     /// → `Status`

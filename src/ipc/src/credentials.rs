@@ -144,7 +144,7 @@ impl CredentialFault {
 }
 
 /// A text of at most `MOST` octets, looked at before it is copied.
-fn text<'de, const MOST: usize, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn text<'de, const MOST: usize, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     struct Text<const MOST: usize>;
     impl<const MOST: usize> Visitor<'_> for Text<MOST> {
         type Value = String;

@@ -12,6 +12,7 @@ mod credentials;
 mod door;
 mod frame;
 mod metrics;
+mod spans;
 mod types;
 
 pub use access::*;
@@ -23,6 +24,7 @@ pub use credentials::*;
 pub use door::{Lane, LaneLost, tell_vitals};
 pub use frame::{Error, Framed, MAX_FRAME, ask_once, decode, encode, read_frame, write_frame};
 pub use metrics::{FAMILIES, Family, Kind, Sample, Vitals, text as metrics_text};
+pub use spans::{MAX_REQUEST_ID, RequestId, Span, Work, unix_nanos};
 pub use types::*;
 
 /// The environment variable that names the lane which a door connects to.

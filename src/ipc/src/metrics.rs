@@ -34,7 +34,7 @@ const fn family(name: &'static str, kind: Kind, labels: &'static [&'static str],
 }
 
 /// All of them, in the order in which they are given out. Counters begin anew with the room that counts.
-pub const FAMILIES: [Family; 36] = {
+pub const FAMILIES: [Family; 37] = {
     use Kind::{Counter, Gauge, Histogram};
     [
         family("signing_agent_build_info", Gauge, &["version"], "1, of this version"),
@@ -123,6 +123,12 @@ pub const FAMILIES: [Family; 36] = {
             &[],
             "For how long a registration is taken still; 0 where none is",
         ),
+        family(
+            "signing_agent_trace_spans_total",
+            Counter,
+            &["fate"],
+            "Spans: taken (for the collector), dropped (there was no room for them), lost (on the way to it)",
+        ),
         family("signing_agent_warnings", Gauge, &[], "What will be trouble if nobody looks after it, as status has it"),
         family("signing_agent_ledger_well", Gauge, &[], "0 while the ledger cannot be written"),
         family("signing_agent_process_resident_memory_bytes", Gauge, &["room"], "Memory in use"),
@@ -136,7 +142,14 @@ pub const FAMILIES: [Family; 36] = {
 pub struct Sample {
     pub name: String,
     pub labels: Vec<(String, String)>,
+    /// Neither infinite nor no number.
+    #[serde(deserialize_with = "finite")]
     pub value: f64,
+}
+
+fn finite<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    value.is_finite().then_some(value).ok_or_else(|| serde::de::Error::custom("not a number"))
 }
 
 impl Sample {
@@ -155,20 +168,21 @@ impl Sample {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Vitals {
     /// Octets.
-    pub resident: f64,
-    /// Seconds, of user and system.
-    pub processor: f64,
+    pub resident: u64,
+    /// Milliseconds, of user and system.
+    pub processor: u64,
     /// Unix seconds.
-    pub began: f64,
+    pub began: u64,
 }
 
 impl Vitals {
+    #[allow(clippy::cast_precision_loss)] // far below 2⁵³, unless a door makes it up
     pub fn samples(self, room: &str) -> [Sample; 3] {
         let Vitals { resident, processor, began } = self;
         [
-            Sample::new("process_resident_memory_bytes", resident),
-            Sample::new("process_cpu_seconds_total", processor),
-            Sample::new("process_start_timestamp_seconds", began),
+            Sample::new("process_resident_memory_bytes", resident as f64),
+            Sample::new("process_cpu_seconds_total", processor as f64 / 1000.0),
+            Sample::new("process_start_timestamp_seconds", began as f64),
         ]
         .map(|sample| sample.with("room", room))
     }
@@ -199,6 +213,14 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_is_no_sample() {
+        for (value, is_one) in [(0.5, true), (f64::NAN, false), (f64::INFINITY, false)] {
+            let frame = crate::encode(1, &crate::Answer::Metrics(vec![Sample::new("ready", value)])).unwrap();
+            assert_eq!(crate::read_frame::<crate::Answer>(&mut &frame[..]).is_ok(), is_one, "{value}");
+        }
+    }
 
     #[test]
     fn each_family_is_given_out_once_with_its_numbers_and_nothing_else_is() {

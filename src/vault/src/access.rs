@@ -51,6 +51,7 @@ impl Access {
 /// A call that came by the api's lane.
 pub fn call(room: &Arc<Room>, caller: Caller, call: Call, reply: Reply) {
     let address = caller.address;
+    let request = caller.request.as_ref().map(tracing::field::display);
     let guest = match let_in(room, &caller, &call) {
         Ok(guest) => guest,
         Err(No::Table) => return reply.refuse(Refusal::NotReady(NO_TABLE.into())),
@@ -70,6 +71,7 @@ pub fn call(room: &Arc<Room>, caller: Caller, call: Call, reply: Reply) {
             if let Err(refusal) = brought(room, &guest, caller.bearer.as_ref(), address) {
                 return reply.refuse(refusal);
             }
+            tracing::info!(request, action = %action, ?verb, who = guest.name(), "a client decides");
             // What a rule releases for a token is looked at once more, in the ledger's transaction.
             let credentials = Credentials { bearer: caller.bearer, statements };
             decide::decide(room, action, verb, Source::Client(guest), credentials, reply);

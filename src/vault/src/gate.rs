@@ -48,10 +48,13 @@ impl Lane {
     fn permits(self, ask: &Ask) -> bool {
         match ask {
             Ask::Call { .. } | Ask::FeedAfter { .. } | Ask::TurnedAway(_) | Ask::DoorState(_) => self == Lane::Api,
-            Ask::Vitals(_) => matches!(self, Lane::Api | Lane::Courier),
-            Ask::NextErrand | Ask::ErrandDone { .. } | Ask::FeedTicket | Ask::FeedState(_) | Ask::FeedMessage(_) => {
-                self == Lane::Courier
-            }
+            Ask::Vitals(_) | Ask::Span(_) => matches!(self, Lane::Api | Lane::Courier),
+            Ask::NextErrand
+            | Ask::ErrandDone { .. }
+            | Ask::FeedTicket
+            | Ask::FeedState(_)
+            | Ask::FeedMessage(_)
+            | Ask::NextTraces { .. } => self == Lane::Courier,
             Ask::Status
             | Ask::Doctor
             | Ask::AuditFrom { .. }

@@ -55,6 +55,7 @@ mod statement;
 mod status;
 mod submit;
 mod tokens;
+mod traces;
 mod vault;
 mod waiting;
 mod walls;

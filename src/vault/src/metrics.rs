@@ -4,6 +4,7 @@ use crate::gate::Lane;
 use crate::ledger::{Condition, Event, Row, audit, registration_window};
 use crate::reply::Reply;
 use crate::room::Room;
+use crate::traces::Traces;
 use crate::vault::Vault;
 use crate::{access, status};
 use ipc::{ActionId, Answer, FeedState, Sample, Vitals};
@@ -41,7 +42,10 @@ impl Stage {
 }
 
 #[derive(Default)]
-pub struct Meter(Mutex<Counts>);
+pub struct Meter {
+    counts: Mutex<Counts>,
+    pub traces: Traces,
+}
 
 #[derive(Default)]
 struct Counts {
@@ -96,8 +100,13 @@ impl Counts {
 }
 
 impl Meter {
+    pub fn new(traces: Traces) -> Self {
+        Self { traces, ..Self::default() }
+    }
+
     /// The feed has named it.
     pub fn seen(&self, id: &ActionId) {
+        self.traces.seen(id);
         let mut counts = self.lock();
         if counts.under_way.len() < MOST_UNDER_WAY {
             counts.under_way.insert(id.clone(), Instant::now());
@@ -105,6 +114,7 @@ impl Meter {
     }
 
     pub fn reached(&self, id: &ActionId, stage: Stage) {
+        self.traces.reached(id, stage.name());
         let mut counts = self.lock();
         if let Some(begun) = counts.under_way.get(id).copied() {
             counts.stages.entry(stage).or_default().observe(begun.elapsed());
@@ -117,6 +127,9 @@ impl Meter {
         let verdicts = ["approving", "rejecting", "held"];
         let found = |all: &[&'static str]| all.iter().copied().find(|name| *name == event.status);
         let id = ActionId::try_from(event.action.clone()).ok();
+        if let Some(id) = &id {
+            self.traces.heard(id, &event.status, event.claim.as_deref(), found(&outcomes).is_some());
+        }
         let mut counts = self.lock();
         let called = counts.called(event.claim.as_deref());
         if let Some(verdict) = found(&verdicts) {
@@ -140,9 +153,11 @@ impl Meter {
         self.lock().doors.insert(door, vitals);
     }
 
-    fn tell(&self, samples: &mut Vec<Sample>) {
+    /// Of the doors, those that are `here`.
+    fn tell(&self, samples: &mut Vec<Sample>, here: impl Fn(&str) -> bool) {
         let counts = self.lock();
-        samples.extend(counts.doors.iter().flat_map(|(door, vitals)| vitals.samples(door)));
+        let doors = counts.doors.iter().filter(|(door, _)| here(door));
+        samples.extend(doors.flat_map(|(door, vitals)| vitals.samples(door)));
         for (name, label, all) in
             [("decisions_total", "verdict", &counts.decisions), ("settled_total", "outcome", &counts.settled)]
         {
@@ -152,10 +167,13 @@ impl Meter {
             samples.extend(told);
         }
         counts.stages.iter().for_each(|(stage, histogram)| histogram.tell(samples, stage.name()));
+        drop(counts);
+        let spans = self.traces.counts().into_iter();
+        samples.extend(spans.map(|(fate, count)| Sample::new("trace_spans_total", number(count)).with("fate", fate)));
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -248,7 +266,7 @@ fn of_the_room(room: &Room, vault: Option<&Vault>) -> Vec<Sample> {
             Sample::new("ledger_well", yes(vault.ledger.complaint().is_none())),
         ]);
     }
-    room.meter.tell(&mut samples);
+    room.meter.tell(&mut samples, |door| if door == "api" { api } else { courier });
     let own = room.vitals.read();
     let own = own.map(|jail::Reading { resident, processor, began }| Vitals { resident, processor, began });
     samples.extend(own.into_iter().flat_map(|vitals| vitals.samples("vault")));

@@ -13,6 +13,7 @@ use crate::notary::Notary;
 use crate::pool::Pool;
 use crate::relay::Relay;
 use crate::reply::Reply;
+use crate::traces::Traces;
 use crate::vault::Vault;
 use crate::witness::Witnesses;
 use crate::{
@@ -101,6 +102,7 @@ impl Room {
         notify: Arc<Notify>,
     ) -> (Arc<Self>, Result<Vault, Trouble>) {
         let (clock, pool) = (Clock::start(), Pool::start(Pool::size()));
+        let meter = Meter::new(Traces::new(config.telemetry.traces_url.is_some(), clock.clone()));
         let witnesses = Witnesses::new(config.audit.witnesses.len());
         let module = hsm::Module::load(&config.hsm.module).map_err(|e| e.to_string());
         let room = Arc::new(Self {
@@ -125,7 +127,7 @@ impl Room {
             doors: Mutex::default(),
             asking_health: Default::default(),
             explaining: Default::default(),
-            meter: Meter::default(),
+            meter,
             vitals,
             end: OnceLock::new(),
             retiring: AtomicBool::new(false),
@@ -221,6 +223,11 @@ impl Room {
                 self.meter.of_a_door(lane, vitals);
                 reply.send(Answer::Noted);
             }
+            Ask::Span(span) => {
+                self.meter.traces.of_a_door(span);
+                reply.send(Answer::Noted);
+            }
+            Ask::NextTraces { lost } => self.meter.traces.ask(reply, lost),
             Ask::DoorState(state) => {
                 self.access.door.is(state);
                 reply.send(Answer::Noted);

@@ -30,7 +30,7 @@ fn api(dir: &std::path::Path, auth: &str) -> String {
 fn with(token: Option<&str>, certificate: Option<&str>, call: Call) -> Ask {
     let bearer = token.map(|token| Secret::new(token.to_owned()));
     let certificate = certificate.map(str::to_owned);
-    Ask::Call { caller: Caller { address: Some(IpAddr::from(HERE)), bearer, certificate }, call }
+    Ask::Call { caller: Caller { address: Some(IpAddr::from(HERE)), bearer, certificate, request: None }, call }
 }
 
 #[test]

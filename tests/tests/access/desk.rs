@@ -128,7 +128,10 @@ pub fn by(token: &str, call: Call) -> Ask {
 
 pub fn from(address: [u8; 4], token: &str, call: Call) -> Ask {
     let bearer = (!token.is_empty()).then(|| Secret::new(token.to_owned()));
-    Ask::Call { caller: Caller { address: Some(IpAddr::from(address)), bearer, certificate: None }, call }
+    Ask::Call {
+        caller: Caller { address: Some(IpAddr::from(address)), bearer, certificate: None, request: None },
+        call,
+    }
 }
 
 pub fn decide(id: &str, verb: Verb) -> Call {

@@ -1,6 +1,9 @@
 //! `GET /metrics`: what is given out, and that the page, the dashboard and the alerts speak of it and of nothing else.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod logs;
+mod traces;
+
 use ipc::{FAMILIES, Family, Kind};
 use serde_json::{Value, json};
 use signing_agent_tests::{APPROVE_ALL, House, Settings, until};
@@ -24,6 +27,11 @@ const ELSEWHERE: [(&str, &str); 10] = [
 
 fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
+}
+
+/// A string of a JSON document.
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }
 
 /// The family that a name in an expression is of.

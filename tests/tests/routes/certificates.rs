@@ -116,7 +116,7 @@ fn by_certificate_exactly_those_pass_whose_certificate_and_token_are_good_for_th
         let mut door = Door::connect(&house, "api.sock");
         let mut say = |row: &Row, token: &Token, certificate: &Option<String>| {
             let bearer = token.bearer.clone().map(Secret::new);
-            let caller = Caller { address: None, bearer, certificate: certificate.clone() };
+            let caller = Caller { address: None, bearer, certificate: certificate.clone(), request: None };
             match door.ask(&Ask::Call { caller, call: (row.call)() }) {
                 Answer::Refused(Refusal::Access(AccessFault::RegistrationClosed)) => None,
                 Answer::Refused(Refusal::Access(fault)) => Some(fault),

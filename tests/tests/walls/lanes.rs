@@ -28,6 +28,7 @@ fn asks_of(lane: &str) -> Vec<Ask> {
             Ask::FeedTicket,
             Ask::FeedState(FeedState::Open),
             Ask::FeedMessage("{}".into()),
+            Ask::NextTraces { lost: 0 },
         ],
         _ => vec![
             Ask::Status,

@@ -42,7 +42,7 @@ fn a_browser_that_asks_first_is_answered_without_a_word_to_the_vault() {
     let reply = ask(&api, "OPTIONS", &format!("Origin: {DESK}\r\n{asks}"));
     assert_eq!((reply.status, reply.header("access-control-allow-origin")), (204, Some(DESK)));
     assert!(reply.header("access-control-allow-methods").unwrap().contains("put"), "{reply:?}");
-    assert_eq!(reply.header("access-control-allow-headers"), Some("authorization, content-type"));
+    assert_eq!(reply.header("access-control-allow-headers"), Some("authorization, content-type, x-request-id"));
     assert_eq!(ask(&api, "OPTIONS", &format!("Origin: https://evil.example\r\n{asks}")).status, 403);
     assert_eq!(ask(&api, "OPTIONS", asks).status, 405);
     assert!(api.vault.asks.try_recv().is_err());

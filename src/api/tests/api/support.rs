@@ -161,6 +161,7 @@ impl Api {
             auth: config::Auth::Token,
             pages: Vec::new(),
             tls: None,
+            traces: false,
         };
         set(&mut settings);
         let (stop, stopped) = tokio::sync::oneshot::channel();

@@ -32,6 +32,7 @@ fn gate(auth: Auth) -> Gate {
 
 fn caller(bearer: &str, certificate: Option<&str>) -> Caller {
     Caller {
+        request: None,
         address: None,
         bearer: (!bearer.is_empty()).then(|| Secret::new(bearer.to_owned())),
         certificate: certificate.map(str::to_owned),
