@@ -23,9 +23,12 @@ put 644 share/signing-agent/policies docs/policies/*.toml
 put 644 share/signing-agent/policies/cases docs/policies/cases/*.toml
 put 644 share/signing-agent/drop-ins systemd/drop-ins/*.conf
 put 644 share/doc/signing-agent README.md docs/*.md packaging/debian/copyright
+put 644 share/doc/signing-agent/prometheus docs/prometheus/*
+put 644 share/doc/signing-agent/grafana docs/grafana/*
 generated=$(mktemp -d)
 trap 'rm -rf "$generated"' EXIT
 packaging/generate.sh "$programs/signing-agent" "$generated/all"
+put 644 share/doc/signing-agent "$generated/all/sbom.cdx.json"
 put 644 share/man/man1 "$generated"/all/man/*
 put 644 share/bash-completion/completions "$generated/all/bash/signing-agent"
 put 644 share/zsh/vendor-completions "$generated/all/zsh/_signing-agent"

@@ -1,7 +1,7 @@
 //! What is installed, and that a package holds the same.
 
 use crate::{install, modes, source};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -60,7 +60,11 @@ fn every_unit_drop_in_and_document_of_the_source_is_installed() {
     let installed = modes(root.path());
     let installed: Vec<_> = installed.keys().map(|path| path.rsplit('/').next().unwrap()).collect();
     let examples = ["packaging/examples", "docs/examples", "docs/policies", "docs/policies/cases"];
-    for dir in ["systemd", "systemd/signing-agent-.service.d", "systemd/drop-ins", "docs"].into_iter().chain(examples) {
+    for dir in
+        ["systemd", "systemd/signing-agent-.service.d", "systemd/drop-ins", "docs", "docs/prometheus", "docs/grafana"]
+            .into_iter()
+            .chain(examples)
+    {
         for entry in fs::read_dir(source(dir)).unwrap().flatten().filter(|entry| entry.path().is_file()) {
             let name = entry.file_name().into_string().unwrap();
             assert!(installed.contains(&name.as_str()), "{dir}/{name} is not installed");
@@ -115,6 +119,49 @@ fn manual_pages_and_completions_name_every_command_and_are_the_same_each_time() 
             let other = again.path().join(part).join(entry.file_name());
             assert!(fs::read(entry.path()).unwrap() == fs::read(&other).unwrap(), "{}", other.display());
         }
+    }
+}
+
+#[test]
+fn the_list_of_what_the_programs_are_made_of_is_cargos_and_the_same_each_time() {
+    let (made, again) = (generated(), generated());
+    let read = |dir: &TempDir| fs::read(dir.path().join("sbom.cdx.json")).unwrap();
+    assert!(read(&made) == read(&again));
+    let list: serde_json::Value = serde_json::from_slice(&read(&made)).unwrap();
+    assert_eq!((&list["bomFormat"], &list["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    let lock: toml::Table = fs::read_to_string(source("Cargo.lock")).unwrap().parse().unwrap();
+    let locked: Vec<&toml::Value> = lock["package"].as_array().unwrap().iter().collect();
+    let components = list["components"].as_array().unwrap();
+    let purls: BTreeSet<&str> = components.iter().map(|one| one["purl"].as_str().unwrap()).collect();
+    for component in components {
+        let of = |key: &str| component[key].as_str().unwrap();
+        let same = |one: &&&toml::Value| {
+            one["name"].as_str() == Some(of("name")) && one["version"].as_str() == Some(of("version"))
+        };
+        let entry = locked.iter().find(same).unwrap_or_else(|| panic!("{component:#} is not locked"));
+        let checksum = entry.get("checksum").and_then(toml::Value::as_str);
+        assert_eq!(component["hashes"][0]["content"].as_str(), checksum, "{component:#}");
+        assert!(component["licenses"][0]["expression"].is_string(), "{component:#}");
+    }
+    // What each program is, and what holds its keys, answers and remembers; nothing that only tests use.
+    let has = |name: &str| purls.iter().any(|purl| purl.starts_with(&format!("pkg:cargo/{name}@")));
+    for name in [
+        "signing-agent",
+        "signing-agent-vault",
+        "signing-agent-api",
+        "signing-agent-courier",
+        "blst",
+        "age",
+        "cryptoki",
+        "rustls",
+        "rusqlite",
+    ] {
+        assert!(has(name), "{name} is not in the list");
+    }
+    assert!(["proptest", "criterion", "rcgen", "custody-simulator"].iter().all(|name| !has(name)), "{purls:?}");
+    for edge in list["dependencies"].as_array().unwrap() {
+        let all = edge["dependsOn"].as_array().unwrap().iter().map(|purl| purl.as_str().unwrap());
+        assert!(all.clone().all(|purl| purls.contains(purl)), "{edge:#}");
     }
 }
 

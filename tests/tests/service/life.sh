@@ -41,6 +41,17 @@ in_it 'cp -a /root/policy.toml /etc/signing-agent/policy.toml && systemctl reloa
 [ "$(for room in vault api courier; do pid $room; done)" = "$before" ] || fail "a room is another process after SIGHUP"
 approves "and the agent works"
 
+promise "the journal has an action's and a request's lines by fields of their own, of every room"
+in_it "sed -i 's|^format = .*|format = \"journal\"|' /etc/signing-agent/signing-agent.toml && systemctl restart signing-agent.target"
+approves "and it works"
+id=$(container signing-agent actions list --limit 1 --json | sed -n 's/.*"actionID": *"\([^"]*\)".*/\1/p' | head -1)
+[ -n "$id" ] || fail "there is no action"
+yes "curl -sf -o /dev/null --header @partner-header --header 'X-Request-Id: order-7' 127.0.0.1:8007/api/v1/client/action/$id"
+for room in vault courier; do eventually 10 "journalctl --sync; journalctl -q --no-pager -o cat ACTION=$id ROOM=$room PRIORITY=6 | grep ."; done
+eventually 10 "journalctl --sync; journalctl -q --no-pager -o cat ACTION=$id ROOM=api REQUEST=order-7 _SYSTEMD_UNIT=signing-agent-api.service | grep ."
+in_it "sed -i 's|^format = .*|format = \"text\"|' /etc/signing-agent/signing-agent.toml && systemctl restart signing-agent.target"
+approves "and in words again"
+
 promise "stop is clean, and leaves no socket behind"
 container systemctl stop signing-agent.target
 # The target has stopped; it waits for no room.
