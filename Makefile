@@ -1,5 +1,5 @@
 # The verbs of this project. `make demo` and `make test` are where to begin.
-.PHONY: all build install deb demo test test-long fuzz mutants bench bench-jail lint fmt tools clean
+.PHONY: all build install deb image demo test test-long fuzz mutants bench bench-jail lint fmt tools clean
 
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signing-agent-tools
 # nextest where the machine has it: faster, and each test in a process of its own.
@@ -9,6 +9,7 @@ all: build
 
 build:
 	cargo build --release --locked --workspace --bins
+	packaging/sbom.py >"$(PROGRAMS)/sbom.cdx.json"
 
 # What is built, and where it is: `make deb PROFILE=dev NO_BUILD=1` packs what is in target/debug as it is.
 PROFILE ?= release
@@ -27,6 +28,11 @@ deb:
 	@test -x $(TOOLS)/bin/cargo-deb || { echo "cargo-deb is built once, into $(TOOLS); this takes a few minutes"; \
 	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) cargo-deb@3.8.0 && rm -rf $(TOOLS)/target; }
 	$(TOOLS)/bin/cargo-deb --no-build --locked --profile $(PROFILE) -p signing-agent $(if $(DEB),-o $(DEB))
+
+# localhost/signing-agent and localhost/signing-agent-softhsm, for podman and its like (docs/container.md).
+image:
+	$(if $(NO_BUILD),,$(MAKE) build)
+	packaging/image/build.sh "$(PROGRAMS)"
 
 # What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger and a tracer that look into the rooms, a network of a
 # test's own, what says whether systemd takes the units, OpenSSH's signatures, and what the examples of a callback and of partner apps need.
@@ -48,7 +54,7 @@ test: tools
 
 # The demo, hundreds of kills, ten thousand actions in a burst, a million asks of a captured door, thousands of feed clients, the whole
 # HTTP API against its own document (schemathesis, from PyPI), the house on a second PKCS#11
-# module (kryoptic), the package in a clean booted system (as root), a little fuzzing, and every bench once.
+# module (kryoptic), the package in a clean booted system and the image as a container (as root), a little fuzzing, and every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
 	@for room in api courier vault; do grep -qa SIGNING_AGENT_TEST_ATTEMPT target/debug/signing-agent-$$room || exit 1; done
@@ -60,6 +66,8 @@ test-long: tools demo
 	$(MAKE) deb NO_BUILD=1
 	./install.sh mmdebstrap=mmdebstrap systemd-nspawn=systemd-container
 	cargo test --locked --workspace --test service -- --ignored --nocapture
+	./install.sh buildah=buildah podman=podman crun=crun setpriv=util-linux ip=iproute2
+	cargo test --locked --workspace --test image -- --ignored --nocapture
 	cargo test --locked --workspace --test walls -- --ignored --nocapture --test-threads=1
 	./tests/kryoptic/build.sh >/dev/null
 	cargo test --locked --workspace --test kryoptic -- --ignored --nocapture
