@@ -40,7 +40,7 @@ tools:
 	./softhsm-setup.sh --install-only
 	./install.sh pkcs11-tool=opensc gcore=gdb strace=strace ip=iproute2 systemd-analyze=systemd ssh-keygen=openssh-client \
 	  openssl=openssl /usr/bin/python3=python3 '/usr/lib/python3/dist-packages/cryptography=python3-cryptography' curl=curl \
-	  node=nodejs '/usr/share/nodejs/ws=node-ws' '/usr/lib/python3/dist-packages/websocket=python3-websocket'
+	  node=nodejs age=age script=bsdutils '/usr/share/nodejs/ws=node-ws' '/usr/lib/python3/dist-packages/websocket=python3-websocket'
 
 # In the profile that `make test` uses, so that the two share one build.
 demo:

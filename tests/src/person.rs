@@ -17,6 +17,11 @@ impl Person {
         Self { name: name.to_owned(), key }
     }
 
+    /// The file of the private key.
+    pub fn key(&self) -> &Path {
+        &self.key
+    }
+
     /// As the configuration names it.
     pub fn line(&self) -> String {
         let public = fs::read_to_string(self.key.with_extension(format!("{}.pub", self.kind()))).expect("a public key");

@@ -215,6 +215,10 @@ impl Room {
     /// Asks that the gate let in.
     pub fn answer(self: &Arc<Self>, lane: Lane, ask: Ask, reply: Reply) {
         tracing::trace!(?lane, "asked");
+        if lane == Lane::Admin && self.retiring.load(Ordering::SeqCst) {
+            let words = "the vault is being started anew with what was changed: ask again in a moment";
+            return reply.refuse(Refusal::NotReady(words.into()));
+        }
         match ask {
             Ask::Call { caller, call } => access::call(self, caller, call, reply),
             Ask::FeedAfter { sequence, access } => self.relay.after(sequence, access, reply),

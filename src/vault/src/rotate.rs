@@ -68,6 +68,10 @@ fn alone(
         let _one = room.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let done = room.vault().and_then(|vault| work(&room, &vault));
         let replaced = matches!(&done, Ok(Answer::Rotated(RotateReport { former: Some(_), .. })));
+        if replaced {
+            // Who asks after the answer must not be answered by the vault that was.
+            room.retiring.store(true, Ordering::SeqCst);
+        }
         match done {
             Ok(answer) => reply.send(answer),
             Err(refusal) => reply.refuse(refusal),

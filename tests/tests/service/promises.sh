@@ -57,6 +57,7 @@ approves "what policy approves is approved, and the simulator has verified the s
 source "$here/walls.sh"
 source "$here/life.sh"
 source "$here/tls.sh"
+source "$here/bad-day.sh"
 source "$here/package.sh"
 
 promise "the journal is kept for the search of secrets"

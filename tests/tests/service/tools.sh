@@ -22,10 +22,10 @@ block() {
         inside && (!which || count == which) { print; lines++ } END { exit !lines }' "$page" \
         || fail "the page has no commands below \"$1\""
 }
-page() { # HEADING [BLOCK]
+page() { # HEADING [BLOCK], with the id in $action where the page says ACTION; `status` may say that something is wrong
     local commands
-    commands=$(block "$@")
-    in_it 'set -x -o pipefail; BACKEND=http://127.0.0.1:9800/api/v1/p RESOURCE=client ADDRESSES=localhost'$'\n'"$commands" </dev/null \
+    commands=$(block "$@" | sed "s/\bACTION\b/${action:-ACTION}/")
+    in_it 'signing-agent() { command signing-agent "$@" || [ "$1" = status ]; }; set -x -o pipefail; BACKEND=http://127.0.0.1:9800/api/v1/p RESOURCE=client ADDRESSES=localhost'$'\n'"$commands" </dev/null \
         >>"$results/page.log" 2>&1 || { tail -30 "$results/page.log" >&2; fail "the page's commands below \"$1\" failed"; }
 }
 
