@@ -1,5 +1,5 @@
 # The verbs of this project. `make demo` and `make test` are where to begin.
-.PHONY: all build install deb image demo test test-long fuzz mutants bench bench-jail lint fmt tools clean
+.PHONY: all build install deb image book demo test test-long fuzz reproducible mutants bench bench-jail lint fmt tools clean
 
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signing-agent-tools
 # nextest where the machine has it: faster, and each test in a process of its own.
@@ -34,6 +34,13 @@ image:
 	$(if $(NO_BUILD),,$(MAKE) build)
 	packaging/image/build.sh "$(PROGRAMS)"
 
+# The documents as a book, in target/book.
+book:
+	./install.sh /usr/bin/python3=python3
+	@test -x $(TOOLS)/bin/mdbook || { echo "mdbook is built once, into $(TOOLS); this takes a few minutes"; \
+	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) mdbook@0.5.4 --no-default-features --features search && rm -rf $(TOOLS)/target; }
+	tests/book.sh $(TOOLS)/bin/mdbook
+
 # What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger and a tracer that look into the rooms, a network of a
 # test's own, what says whether systemd takes the units, OpenSSH's signatures, and what the examples of a callback and of partner apps need.
 tools:
@@ -54,7 +61,7 @@ test: tools
 
 # The demo, hundreds of kills, ten thousand actions in a burst, a million asks of a captured door, thousands of feed clients, the whole
 # HTTP API against its own document (schemathesis, from PyPI), the house on a second PKCS#11
-# module (kryoptic), the package in a clean booted system and the image as a container (as root), a little fuzzing, and every bench once.
+# module (kryoptic), the package in a clean booted system and the image as a container (as root), the book of the documents, Prometheus's own word on alerts and metrics, a little fuzzing, and every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
 	@for room in api courier vault; do grep -qa SIGNING_AGENT_TEST_ATTEMPT target/debug/signing-agent-$$room || exit 1; done
@@ -68,6 +75,11 @@ test-long: tools demo
 	cargo test --locked --workspace --test service -- --ignored --nocapture
 	./install.sh buildah=buildah podman=podman crun=crun setpriv=util-linux ip=iproute2
 	cargo test --locked --workspace --test image -- --ignored --nocapture
+	$(MAKE) book
+	@test -x $(TOOLS)/bin/promtool || (set -e; dir=$$(mktemp -d); cd $$dir; apt-get download -qq -o APT::Sandbox::User=root prometheus; \
+	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool; install -D -t $(TOOLS)/bin usr/bin/promtool; rm -r $$dir)
+	$(TOOLS)/bin/promtool check rules docs/prometheus/alerts.yml
+	PROMTOOL=$(TOOLS)/bin/promtool cargo test --locked --workspace --test metrics -- every_metric --nocapture
 	cargo test --locked --workspace --test walls -- --ignored --nocapture --test-threads=1
 	./tests/kryoptic/build.sh >/dev/null
 	cargo test --locked --workspace --test kryoptic -- --ignored --nocapture
@@ -77,6 +89,10 @@ test-long: tools demo
 # Everything that is read from outside, each for FUZZ_SECONDS, with the address sanitizer.
 fuzz:
 	./fuzz/run.sh $(or $(FUZZ_SECONDS),60) address
+
+# The committed source once more in another directory: the same programs? As long as a build.
+reproducible: build
+	packaging/reproducible.sh "$(PROGRAMS)"
 
 # Each mutant of the policy's code before its tests: which survive? An hour or more; what came of it is in docs/mutants.md.
 # MUTANTS adds options, such as `--shard 0/8` or `--file policy/src/judge.rs`.

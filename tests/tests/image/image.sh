@@ -72,3 +72,5 @@ code=$(podman stop signing-agent >/dev/null && podman inspect --format '{{.State
 no 'podman logs signing-agent 2>&1 | grep -i panicked'
 # A page's secret is in no log.
 no "podman logs signing-agent 2>&1 | grep -F \"\$(cat token-pin)\""
+# But for the building and the values, which were looked at first.
+all_typed "$page" 2

@@ -115,6 +115,16 @@ impl Seen {
     }
 }
 
+/// Prometheus's own tool takes what is given out, and finds nothing to say of it.
+fn said_well_of(promtool: &Path, house: &House) {
+    let page = house.dir.path().join("metrics.txt");
+    fs::write(&page, house.ask("GET", "/metrics", "").body).unwrap();
+    let mut check = std::process::Command::new(promtool);
+    let output = check.args(["check", "metrics"]).stdin(fs::File::open(page).unwrap()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
 #[test]
 fn every_metric_of_the_dashboard_and_the_alerts_moves() {
     let recovery = age::x25519::Identity::generate();
@@ -206,6 +216,10 @@ fn every_metric_of_the_dashboard_and_the_alerts_moves() {
     restored.run_unready();
     until("it answers", || restored.metrics().contains_key("signing_agent_windows_full"), || restored.log());
     assert_eq!(seen.look(&restored)["signing_agent_windows_full"], 1.0);
+
+    if let Some(promtool) = std::env::var_os("PROMTOOL") {
+        said_well_of(Path::new(&promtool), &house);
+    }
 
     let still: Vec<&str> = looked_at()
         .into_iter()

@@ -32,8 +32,7 @@ promise "a signer's key is lost, a policy is wrong"
 day "An approver's or signer's key is lost" 1
 day "An approver's or signer's key is lost" 2
 in_it 'signing-agent unfreeze && cp /etc/signing-agent/policy.toml policy.toml'
-action=$(control -d '{"kind":"withdraw","expiresIn":3600}' actions | sed -n 's/.*"id":"\([^"]*\)".*/\1/p' | head -1)
-[ -n "$action" ] || fail "the simulator made no action"
+action=$(orders withdraw) || fail "the simulator made no action"
 eventually 20 "signing-agent actions show $action --json | grep -q '\"held\"'"
 day "A wrong policy" 1
 frozen false
@@ -60,6 +59,7 @@ day "Decommission" 1
 no 'systemctl is-active signing-agent-vault || systemctl is-enabled signing-agent.target'
 # How the package is purged install.md says too, and package.sh types it.
 [ "$(page=${page%/*}/bad-day.md block Decommission 2)" = "$(grep -A1 '^touch /etc/signing-agent/purge' "$page")" ] || fail "two pages purge in two ways"
+all_typed "${page%/*}/bad-day.md" 1
 in_it 'systemctl enable --now signing-agent.target'
 eventually 30 'signing-agent unfreeze'
 approves "put back into service it works"

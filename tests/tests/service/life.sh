@@ -44,8 +44,7 @@ approves "and the agent works"
 promise "the journal has an action's and a request's lines by fields of their own, of every room"
 in_it "sed -i 's|^format = .*|format = \"journal\"|' /etc/signing-agent/signing-agent.toml && systemctl restart signing-agent.target"
 approves "and it works"
-id=$(container signing-agent actions list --limit 1 --json | sed -n 's/.*"actionID": *"\([^"]*\)".*/\1/p' | head -1)
-[ -n "$id" ] || fail "there is no action"
+id=$ordered
 yes "curl -sf -o /dev/null --header @partner-header --header 'X-Request-Id: order-7' 127.0.0.1:8007/api/v1/client/action/$id"
 for room in vault courier; do eventually 10 "journalctl --sync; journalctl -q --no-pager -o cat ACTION=$id ROOM=$room PRIORITY=6 | grep ."; done
 eventually 10 "journalctl --sync; journalctl -q --no-pager -o cat ACTION=$id ROOM=api REQUEST=order-7 _SYSTEMD_UNIT=signing-agent-api.service | grep ."

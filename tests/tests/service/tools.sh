@@ -24,9 +24,16 @@ block() {
 }
 page() { # HEADING [BLOCK], with the id in $action where the page says ACTION; `status` may say that something is wrong
     local commands
+    echo "$page $*" >>"$results/typed"
     commands=$(block "$@" | sed "s/\bACTION\b/${action:-ACTION}/")
     in_it 'signing-agent() { command signing-agent "$@" || [ "$1" = status ]; }; set -x -o pipefail; BACKEND=http://127.0.0.1:9800/api/v1/p RESOURCE=client ADDRESSES=localhost'$'\n'"$commands" </dev/null \
         >>"$results/page.log" 2>&1 || { tail -30 "$results/page.log" >&2; fail "the page's commands below \"$1\" failed"; }
+}
+
+all_typed() { # PAGE N: but for N of its blocks, where each that was typed was so by itself
+    local typed
+    typed=$(grep -F "$1 " "$results/typed" | sort -u | wc -l)
+    [ "$((typed + $2))" -eq "$(grep -c '^```sh$' "$1")" ] || fail "$typed blocks of $1 were typed, and there are $(grep -c '^```sh$' "$1")"
 }
 
 control() { container curl -sf --max-time 20 "${@:1:$#-1}" "http://127.0.0.1:9800/control/${*: -1}"; }
@@ -41,10 +48,12 @@ shows() { # UNIT PROPERTY=VALUE …
         [ "$(container systemctl show -p "${each%%=*}" "$1")" = "$each" ] || fail "$1: $(container systemctl show -p "${each%%=*}" "$1"), not $each"
     done
 }
-# One more action, approved by policy, verified by the simulator.
+# Has the simulator make an action of this kind; its id.
+orders() { control -d "{\"kind\":\"$1\",\"expiresIn\":3600}" actions | grep -o '"id":"[^"]*' | head -1 | cut -d'"' -f4 | grep .; }
+# One more action, approved by policy, verified by the simulator; `ordered` is its id.
 approves() {
     promise "$1"
-    control -d '{"kind":"transfer"}' actions >/dev/null || fail "the simulator took no order"
+    ordered=$(orders transfer) || fail "the simulator took no order"
     approvals=$((approvals + 1))
     control "wait?approved=$approvals&timeoutMs=20000" >"$results/stats.json" \
         || { container signing-agent status >&2 || true; fail "there was no approval: $(cat "$results/stats.json")"; }
