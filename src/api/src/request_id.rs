@@ -20,10 +20,9 @@ impl RequestIds {
         own.unwrap_or_else(|| self.fresh())
     }
 
-    /// Sixteen hexadecimal digits, by random keys; nothing is protected by them.
+    /// By random keys; nothing is protected by them.
     fn fresh(&self) -> RequestId {
-        let number = self.keys.hash_one(self.count.fetch_add(1, Ordering::Relaxed));
-        RequestId::new(&format!("{number:016x}")).unwrap_or_else(|| unreachable!("hexadecimal digits are plain"))
+        RequestId::numbered(self.keys.hash_one(self.count.fetch_add(1, Ordering::Relaxed)))
     }
 }
 

@@ -22,6 +22,11 @@ impl RequestId {
         ((1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(plain)).then(|| Self(text.to_owned()))
     }
 
+    /// Sixteen hexadecimal digits.
+    pub fn numbered(number: u64) -> Self {
+        Self(format!("{number:016x}"))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

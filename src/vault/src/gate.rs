@@ -3,7 +3,7 @@
 
 use crate::reply::{Connection, QUEUE, Reply};
 use crate::room::Room;
-use ipc::{Ask, Framed, Refusal};
+use ipc::{Ask, Framed, Refusal, Span, Work};
 use jail::{Sockets, SocketsError};
 use std::collections::HashMap;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -48,7 +48,10 @@ impl Lane {
     fn permits(self, ask: &Ask) -> bool {
         match ask {
             Ask::Call { .. } | Ask::FeedAfter { .. } | Ask::TurnedAway(_) | Ask::DoorState(_) => self == Lane::Api,
-            Ask::Vitals(_) | Ask::Span(_) => matches!(self, Lane::Api | Lane::Courier),
+            Ask::Vitals(_) => matches!(self, Lane::Api | Lane::Courier),
+            // Each door tells of its own work.
+            Ask::Span(Span { work: Work::Decision { .. }, .. }) => self == Lane::Api,
+            Ask::Span(Span { work: Work::Errand { .. }, .. }) => self == Lane::Courier,
             Ask::NextErrand
             | Ask::ErrandDone { .. }
             | Ask::FeedTicket

@@ -2,8 +2,8 @@
 
 use crate::door::{Captured, Door, house_stands, pid, status};
 use ipc::{
-    ActionId, Answer, Ask, Call, Change, Credentials, DoorState, FeedState, InitOptions, MAX_FRAME, Outcome,
-    Registration, Scope, Verb,
+    ActionId, Answer, Ask, Call, Change, Credentials, DoorState, FeedState, InitOptions, MAX_FRAME, Method, Outcome,
+    Registration, Scope, Span, Verb, Work,
 };
 use serde_json::json;
 use signing_agent_tests::{House, Settings, until};
@@ -21,6 +21,7 @@ fn asks_of(lane: &str) -> Vec<Ask> {
             Ask::from(Call::Health),
             Ask::TurnedAway(Vec::new()),
             Ask::DoorState(DoorState::default()),
+            worked(Work::Decision { verb: Verb::Approve, request: None, status: 200 }),
         ],
         "courier.sock" => vec![
             Ask::NextErrand,
@@ -29,6 +30,7 @@ fn asks_of(lane: &str) -> Vec<Ask> {
             Ask::FeedState(FeedState::Open),
             Ask::FeedMessage("{}".into()),
             Ask::NextTraces { lost: 0 },
+            worked(Work::Errand { errand: 1, method: Method::Put, status: Some(200) }),
         ],
         _ => vec![
             Ask::Status,
@@ -40,6 +42,10 @@ fn asks_of(lane: &str) -> Vec<Ask> {
             Ask::Statement { action: id, verb: Verb::Approve, seconds: 60 },
         ],
     }
+}
+
+fn worked(work: Work) -> Ask {
+    Ask::Span(Span { action: ActionId::try_from("w1".to_owned()).unwrap(), work, began: 1, ended: 2 })
 }
 
 fn token(name: &str) -> Change {
