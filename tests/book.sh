@@ -6,7 +6,7 @@ mdbook=$1 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 rm -rf "$target/book" "$target/book-source"
 mkdir -p "$target/book-source"
 cp -r docs README.md CHANGELOG.md SECURITY.md CONTRIBUTING.md "$target/book-source"
-mv "$target/book-source/docs/book.toml" "$target/book-source"
+cp tests/book.toml "$target/book-source"
 # The pages' table, as it is from one level above, with those that lie there.
 sed -e 's|](|](docs/|' -e '1a\
 \
