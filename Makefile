@@ -4,11 +4,15 @@
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signing-agent-tools
 # nextest where the machine has it: faster, and each test in a process of its own.
 RUN_TESTS := $(shell cargo nextest --version >/dev/null 2>&1 && echo "cargo nextest run" || echo "cargo test")
+# A program from crates.io, built once: its name, and what cargo is to install.
+tool = @test -x $(TOOLS)/bin/$(1) || { echo "$(1) is built once, into $(TOOLS); this takes minutes"; \
+  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) $(2) && rm -rf $(TOOLS)/target; }
 
 all: build
 
 build:
 	cargo build --release --locked --workspace --bins
+	./install.sh python3=python3
 	packaging/sbom.py >"$(PROGRAMS)/sbom.cdx.json"
 
 # What is built, and where it is: `make deb PROFILE=dev NO_BUILD=1` packs what is in target/debug as it is.
@@ -25,8 +29,7 @@ deb:
 	$(if $(NO_BUILD),,cargo build --profile $(PROFILE) --locked --workspace --bins)
 	packaging/generate.sh "$(PROGRAMS)/signing-agent" "$(PROGRAMS)/generated"
 	./install.sh dpkg-shlibdeps=dpkg-dev
-	@test -x $(TOOLS)/bin/cargo-deb || { echo "cargo-deb is built once, into $(TOOLS); this takes a few minutes"; \
-	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) cargo-deb@3.8.0 && rm -rf $(TOOLS)/target; }
+	$(call tool,cargo-deb,cargo-deb@3.8.0)
 	$(TOOLS)/bin/cargo-deb --no-build --locked --profile $(PROFILE) -p signing-agent $(if $(DEB),-o $(DEB))
 
 # localhost/signing-agent and localhost/signing-agent-softhsm, for podman and its like (docs/container.md).
@@ -37,8 +40,7 @@ image:
 # The documents as a book, in target/book.
 book:
 	./install.sh /usr/bin/python3=python3
-	@test -x $(TOOLS)/bin/mdbook || { echo "mdbook is built once, into $(TOOLS); this takes a few minutes"; \
-	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) mdbook@0.5.4 --no-default-features --features search && rm -rf $(TOOLS)/target; }
+	$(call tool,mdbook,mdbook@0.5.4 --no-default-features --features search)
 	tests/book.sh $(TOOLS)/bin/mdbook
 
 # What the tests call besides Rust: SoftHSM, a second PKCS#11 client, a debugger and a tracer that look into the rooms, a network of a
@@ -61,7 +63,8 @@ test: tools
 
 # The demo, hundreds of kills, ten thousand actions in a burst, a million asks of a captured door, thousands of feed clients, the whole
 # HTTP API against its own document (schemathesis, from PyPI), the house on a second PKCS#11
-# module (kryoptic), the package in a clean booted system and the image as a container (as root), the book of the documents, Prometheus's own word on alerts and metrics, a little fuzzing, and every bench once.
+# module (kryoptic), the package in a clean booted system and the image as a container (as root), the book of the documents, Prometheus's
+# own word on alerts and metrics, a little fuzzing, and every bench once.
 test-long: tools demo
 	cargo build --release --locked --workspace --bins
 	@for room in api courier vault; do grep -qa SIGNING_AGENT_TEST_ATTEMPT target/debug/signing-agent-$$room || exit 1; done
@@ -90,15 +93,14 @@ test-long: tools demo
 fuzz:
 	./fuzz/run.sh $(or $(FUZZ_SECONDS),60) address
 
-# The committed source once more in another directory: the same programs? As long as a build.
+# The source once more in another directory: the same programs? As long as a build.
 reproducible: build
 	packaging/reproducible.sh "$(PROGRAMS)"
 
 # Each mutant of the policy's code before its tests: which survive? An hour or more; what came of it is in docs/mutants.md.
 # MUTANTS adds options, such as `--shard 0/8` or `--file policy/src/judge.rs`.
 mutants:
-	@test -x $(TOOLS)/bin/cargo-mutants || { echo "cargo-mutants is built once, into $(TOOLS); this takes minutes"; \
-	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) cargo-mutants@27.1.0 && rm -rf $(TOOLS)/target; }
+	$(call tool,cargo-mutants,cargo-mutants@27.1.0)
 	PATH="$(TOOLS)/bin:$$PATH" PROPTEST_CASES=$(or $(PROPTEST_CASES),100) CARGO_PROFILE_DEV_DEBUG=0 RUST_BACKTRACE=0 \
 	  cargo mutants --package policy --features policy/mutants --minimum-test-timeout 60 --output target $(MUTANTS)
 
@@ -114,8 +116,7 @@ bench-jail: tools
 lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	@test -x $(TOOLS)/bin/cargo-deny || { echo "cargo-deny is built once, into $(TOOLS); this takes minutes"; \
-	  CARGO_TARGET_DIR=$(TOOLS)/target cargo install --debug --locked --quiet --root $(TOOLS) cargo-deny@0.20.2 && rm -rf $(TOOLS)/target; }
+	$(call tool,cargo-deny,cargo-deny@0.20.2)
 	cargo fetch --locked --quiet
 	PATH="$(TOOLS)/bin:$$PATH" cargo deny --offline check bans licenses sources
 

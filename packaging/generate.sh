@@ -10,6 +10,7 @@ rm -rf "$dir"
 "$program" generate "$dir"
 gzip -9n "$dir"/man/*.1
 if command -v cargo >/dev/null; then
+    "$(dirname "$0")/../install.sh" python3=python3
     "$(dirname "$0")/sbom.py" >"$dir/sbom.cdx.json"
 else
     cp "$(dirname "$program")/sbom.cdx.json" "$dir"

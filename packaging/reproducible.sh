@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the committed source once more, in another directory, and compares the programs with those in DIRECTORY, octet for octet:
+# Builds the source once more, in another directory, and compares the programs with those in DIRECTORY, octet for octet:
 # for the same toolchain, cargo home and kind of machine.
 #
 #     reproducible.sh DIRECTORY

@@ -13,6 +13,7 @@ mod door;
 mod frame;
 mod metrics;
 mod spans;
+mod status;
 mod types;
 
 pub use access::*;
@@ -25,6 +26,7 @@ pub use door::{Lane, LaneLost, tell_vitals};
 pub use frame::{Error, Framed, MAX_FRAME, ask_once, decode, encode, read_frame, write_frame};
 pub use metrics::{FAMILIES, Family, Kind, Sample, Vitals, text as metrics_text};
 pub use spans::{MAX_REQUEST_ID, RequestId, Span, Work, unix_nanos};
+pub use status::*;
 pub use types::*;
 
 /// The environment variable that names the lane which a door connects to.

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Actions under way whose steps are told; those above that are not.
+/// Actions under way; with one more, the one that has rested longest is as if it had not been seen.
 const MOST_UNDER_WAY: usize = 4096;
 /// Spans that wait for the courier.
 const MOST_SPANS: usize = 8192;
@@ -89,7 +89,7 @@ impl Traces {
         self.in_it(|now| {
             if status == "held" {
                 now.step(id, "held");
-                now.way(id).into_iter().for_each(|way| way.held = true);
+                now.way(id).held = true;
             } else if over {
                 now.step(id, "settled");
                 let Some(way) = now.under_way.remove(id) else { return };
@@ -185,20 +185,19 @@ impl Inside {
 }
 
 impl Now {
-    /// It begins now, where nothing is known of it; `None` where there are too many.
-    fn way(&mut self, id: &ActionId) -> Option<&mut Way> {
-        if !self.under_way.contains_key(id) {
-            if self.under_way.len() >= MOST_UNDER_WAY {
-                return None;
-            }
-            let began = unix_nanos();
-            self.under_way.insert(id.clone(), Way { began, last: began, held: false });
+    /// It begins now, where nothing is known of it.
+    fn way(&mut self, id: &ActionId) -> &mut Way {
+        // Of some no end is ever heard: those that only a client named, who went away.
+        if self.under_way.len() >= MOST_UNDER_WAY && !self.under_way.contains_key(id) {
+            let rested = self.under_way.iter().min_by_key(|(_, way)| way.last).map(|(id, _)| id.clone());
+            rested.map(|id| self.under_way.remove(&id));
         }
-        self.under_way.get_mut(id)
+        let now = unix_nanos();
+        self.under_way.entry(id.clone()).or_insert(Way { began: now, last: now, held: false })
     }
 
     fn step(&mut self, id: &ActionId, step: &'static str) {
-        let Some(way) = self.way(id) else { return self.dropped += 1 };
+        let way = self.way(id);
         let (began, ended) = (way.last, unix_nanos());
         way.last = ended;
         // What comes after a hold came to it after people had thought.
@@ -336,6 +335,18 @@ mod tests {
         assert_eq!((now.under_way.len(), now.ready.len()), (MOST_UNDER_WAY, MOST_SPANS));
         drop(now);
         assert_eq!(traces.counts(), [("taken", 0), ("dropped", 10 + MOST_UNDER_WAY as u64), ("lost", 0)]);
+    }
+
+    #[test]
+    fn actions_whose_end_is_never_heard_of_keep_no_other_from_being_told() {
+        let traces = Traces::new(true, Clock::default());
+        for n in 0..=MOST_UNDER_WAY {
+            traces.seen(&id(&format!("a{n}")));
+        }
+        let last = id(&format!("a{MOST_UNDER_WAY}"));
+        traces.heard(&last, "approved", None, true);
+        assert_eq!(names(&traces), ["settled", "action"]);
+        assert_eq!(traces.0.as_ref().unwrap().lock().under_way.len(), MOST_UNDER_WAY - 1, "one made room for it");
     }
 
     #[test]

@@ -9,14 +9,14 @@ results=$1 simulator=$2 page=$here/../../../docs/container.md leader=
 source "$here/../service/tools.sh"
 # Here, and not in a booted system.
 container() { "$@"; }
-in_it() { bash -eu -c "cd $results/work; $1"; }
+in_it() { bash -eu -c "cd $results/typed-in; $1"; }
 
 ip link set lo up
 # A host with both kinds of control groups is none that crun works on; the container needs none.
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
-mkdir -p "$results/work/docs"
-cp "$here/../../../docs/signing-agent.toml" "$results/work/docs"
+mkdir -p "$results/typed-in/docs"
+cp "$here/../../../docs/signing-agent.toml" "$results/typed-in/docs"
 "$simulator" --listen 127.0.0.1:9800 >"$results/simulator.log" 2>&1 &
 trap 'podman kill --all >/dev/null 2>&1 || true; kill %1 2>/dev/null || true' EXIT
 eventually 20 'curl -sf 127.0.0.1:9800/control/stats'
